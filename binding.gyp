@@ -1,0 +1,17 @@
+{
+  "target_defaults": {
+    "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"],
+    "cflags_cc": ["-std=c++17"],
+    "cflags!": ["-fno-exceptions"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"]
+  },
+  "targets": [
+    {
+      "target_name": "holdfast",
+      "sources": ["native/addon.cc"],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+      "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "libraries": ["-lcpg", "-lquorum", "-lvotequorum", "-lcmap"]
+    }
+  ]
+}

@@ -1,0 +1,108 @@
+/** What the agent tells of itself and of the cluster; the body of GET /v1/status, and what the CLI prints. */
+
+export type Protection =
+  /** A validated device is armed or can be. */
+  | 'protected'
+  /** The watchdog is emulated: it resets a laboratory's process, not a machine. */
+  | 'UNPROTECTED (emulated)'
+  /** The device was never seen to reset this machine, and the configuration allows that. */
+  | 'UNPROTECTED (unvalidated)'
+  /** No usable watchdog: nothing is started on this node. */
+  | 'UNPROTECTED (no watchdog)';
+
+export interface NodeStatus {
+  readonly nodeId: number;
+  readonly name: string;
+  /** The manager's view. */
+  readonly state: 'online' | 'unknown' | 'fence';
+  /** Milliseconds since this agent last heard a heartbeat of it; null: never. */
+  readonly lastHeardAgoMs: number | null;
+  readonly protection: Protection | null;
+  /** `active`: lease held and watchdog armed; `idle`: nothing to run, nothing armed. */
+  readonly lrm: 'active' | 'idle' | 'unknown';
+  readonly storeOk: boolean | null;
+  /** While it is being fenced: milliseconds until survivors may declare it fenced, at the earliest. */
+  readonly takeoverInMs: number | null;
+}
+
+export interface ServiceStatus {
+  readonly sid: string;
+  readonly state: string;
+  readonly requested: 'started' | 'stopped' | 'disabled';
+  readonly node: string | null;
+  /** What the node reports beyond the state: `starting`, `stopping`, an error's sentence; else null. */
+  readonly detail: string | null;
+}
+
+export interface LeaseStatus {
+  readonly held: boolean;
+  readonly remainingMs: number;
+  readonly leaseMs: number;
+}
+
+export interface WatchdogStatus {
+  readonly device: string | null;
+  readonly kind: 'kernel' | 'emulated' | null;
+  readonly identity: string | null;
+  readonly state: 'idle' | 'open' | 'armed' | 'expired' | 'failed' | 'refused';
+  readonly timeoutS: number | null;
+  /** Measured or assumed reset time of the device at that timeout. */
+  readonly effectiveMs: number | null;
+  readonly lastPetAgoMs: number | null;
+  readonly pets: number;
+  readonly worstLatenessMs: number;
+  readonly wakeups: number;
+  readonly realtime: boolean;
+  /** Why it was refused or failed, a sentence; else null. */
+  readonly detail: string | null;
+}
+
+export interface StatusReport {
+  readonly version: string;
+  readonly cluster: {
+    readonly name: string | null;
+    readonly connected: boolean;
+    readonly quorate: boolean;
+    readonly votes: number;
+    readonly expectedVotes: number;
+    readonly quorumVotes: number;
+  };
+  readonly local: { readonly nodeId: number | null; readonly name: string | null; readonly bootId: string };
+  /** Name of the leader of the view that this node has adopted; null: no view. */
+  readonly leader: string | null;
+  readonly epoch: number;
+  readonly commitIndex: number;
+  readonly protection: Protection;
+  readonly watchdog: WatchdogStatus;
+  readonly lease: LeaseStatus;
+  readonly store: { readonly ok: boolean; readonly detail: string | null };
+  /** Sentences that must be shown wherever the status is: unprotected, waiting for nodes, refused to arm, ... */
+  readonly warnings: readonly string[];
+  readonly nodes: readonly NodeStatus[];
+  readonly services: readonly ServiceStatus[];
+}
+
+/** One line of the budget of design §2.3. */
+export interface TimingLine {
+  readonly name: string;
+  readonly valueMs: number;
+  /** Where the number comes from: a configuration key, corosync's cmap key, a measurement, or a formula. */
+  readonly source: string;
+}
+
+export interface TimingReport {
+  readonly lines: readonly TimingLine[];
+  readonly fits: boolean;
+  /** What does not fit and which value to change; empty when it fits. */
+  readonly problems: readonly string[];
+}
+
+/** What `/v1/events` sends, one per server-sent event; `type` is the event name. */
+export interface AgentEvent {
+  readonly type: 'service' | 'node' | 'lease' | 'watchdog' | 'view' | 'cluster' | 'store';
+  readonly bootMs: number;
+  readonly wallMs: number;
+  /** One sentence. */
+  readonly text: string;
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>;
+}
