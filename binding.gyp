@@ -8,9 +8,13 @@
   "targets": [
     {
       "target_name": "holdfast",
-      "sources": ["native/addon.cc"],
+      "sources": [
+        "native/addon.cc",
+        "native/system.cc"
+      ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "ldflags": ["-Wl,-z,now"],
       "libraries": ["-lcpg", "-lquorum", "-lvotequorum", "-lcmap"]
     }
   ]
