@@ -9,6 +9,7 @@ default_settings() {
   for name in TOKEN COEF BOUND RESTART_MS BOOT_DELAY_MS DISK_KB; do
     [[ ${!name} =~ ^[0-9]{1,9}$ ]] || die "$name is '${!name}', not a whole number of at most 9 digits"
   done
+  ((BOOT_DELAY_MS >= 100)) || die "BOOT_DELAY_MS is $BOOT_DELAY_MS, less than 100"
   [[ $KAPPA =~ ^[12]?$ ]] || die "KAPPA is '$KAPPA', not 1 or 2"
 }
 
@@ -96,6 +97,7 @@ write_config() {
   for ((i = 1; i <= N; i++)); do
     echo "$subnet.$i node$i" >>"$LAB/hosts"
     mkdir -p "$LAB/n$i"/{corosync,disk,run,stage,volatile}
+    echo 0 >"$LAB/n$i/boots"
     write_corosync_conf "$i" >"$LAB/n$i/corosync.conf"
     write_holdfast_toml "$i" >"$LAB/n$i/holdfast.toml"
   done
