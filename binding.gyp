@@ -10,6 +10,14 @@
       "target_name": "holdfast",
       "sources": [
         "native/addon.cc",
+        "native/corosync.cc",
+        "native/corosync_channel.cc",
+        "native/corosync_configuration.cc",
+        "native/corosync_cpg.cc",
+        "native/corosync_errors.cc",
+        "native/corosync_quorum.cc",
+        "native/corosync_session.cc",
+        "native/corosync_thread.cc",
         "native/system.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
