@@ -24,6 +24,19 @@
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "ldflags": ["-Wl,-z,now"],
       "libraries": ["-lcpg", "-lquorum", "-lvotequorum", "-lcmap"]
+    },
+    {
+      "target_name": "watchdog-emulator",
+      "type": "executable",
+      "sources": [
+        "native/emulator_client.cc",
+        "native/emulator/control.cc",
+        "native/emulator/device.cc",
+        "native/emulator/event_log.cc",
+        "native/emulator/machine.cc",
+        "native/emulator/main.cc",
+        "native/emulator/server.cc"
+      ]
     }
   ]
 }
