@@ -96,9 +96,8 @@ export class OcfDriver implements ResourceDriver {
   }
 
   async monitorIntervalMs(definition: ResourceDefinition): Promise<number> {
-    return this.#action('monitor', checkDefinition(definition))
-      .then((action) => action?.intervalMs ?? defaultIntervalMs)
-      .catch(() => defaultIntervalMs);
+    const action = await this.#action('monitor', checkDefinition(definition));
+    return action?.intervalMs ?? defaultIntervalMs;
   }
 
   /** Meta-data of an agent, cached as long as its file does not change. Rejects with a HoldfastError (HF_AGENT). */

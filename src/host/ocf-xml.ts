@@ -10,7 +10,9 @@ export interface XmlElement {
 }
 
 /** Not well-formed, or beyond the limits; the message says what and on which line. */
-export class XmlError extends Error {}
+export class XmlError extends Error {
+  override readonly name = 'XmlError';
+}
 
 const maxDepth = 16;
 const maxElements = 10_000;
