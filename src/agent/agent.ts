@@ -1,0 +1,388 @@
+import { AssertionError } from '../core/assert.js';
+import type { ApplyResult, Command } from '../core/cluster-state.js';
+import type { Effect, Notice } from '../core/effects.js';
+import { HoldfastError } from '../core/errors.js';
+import type { DurableRecord } from '../core/log.js';
+import type { Entry, Message } from '../core/messages.js';
+import { type NodeEvent, type NodeState, newNode, type NodeOptions, step } from '../core/node.js';
+import type { Clock } from '../ports/clock.js';
+import type { Cluster, ClusterEvent } from '../ports/cluster.js';
+import type { ResourceDriver } from '../ports/resource-driver.js';
+import type { Store } from '../ports/store.js';
+import type { Watchdog } from '../ports/watchdog.js';
+import type { AgentEvent } from './status.js';
+import { Decoder, encode } from './wire.js';
+
+/** One node: the core, and the ports that its effects go to. One loop; everything happens in `dispatch`. */
+export interface AgentPorts {
+  readonly clock: Clock;
+  readonly cluster: Cluster;
+  readonly store: Store;
+  /** Null: this node has no watchdog, and runs nothing. */
+  readonly watchdog: Watchdog | null;
+  readonly drivers: ReadonlyMap<string, ResourceDriver>;
+  readonly log: AgentLog;
+  /** Writes down durably why this node may be reset soon. */
+  readonly lastWords: (reason: string) => Promise<void>;
+}
+
+/** The part of pino that is used here. */
+export interface AgentLog {
+  info(detail: object, text: string): void;
+  warn(detail: object, text: string): void;
+  error(detail: object, text: string): void;
+  fatal(detail: object, text: string): void;
+}
+
+interface PendingRequest {
+  readonly resolve: (index: number) => void;
+  readonly reject: (error: HoldfastError) => void;
+  readonly cancelTimeout: () => void;
+}
+
+export const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000, lastEvents: 100 } as const;
+
+/** How often the core is asked what time makes due. */
+const tickMs = 250;
+
+export class Agent {
+  readonly node: NodeState;
+  readonly #ports: AgentPorts;
+  readonly #requests = new Map<string, PendingRequest>();
+  readonly #subscribers = new Set<(event: AgentEvent) => void>();
+  #decoder = new Decoder();
+  #messageNumber = 0;
+  #requestNumber = 0;
+  #saving = false;
+  #unsaved: DurableRecord | null = null;
+  #cancelTick: () => void = () => undefined;
+  /** Watchdog calls one after the other. */
+  #watchdogTurn: Promise<void> = Promise.resolve();
+  #connected = false;
+  /** An assertion failed: nothing is done any more, and the watchdog does the rest. */
+  #failed: Error | null = null;
+  readonly #onFailure: (error: Error) => void;
+
+  constructor(options: NodeOptions, record: DurableRecord, ports: AgentPorts, onFailure: (error: Error) => void) {
+    this.#ports = ports;
+    this.node = newNode(options, record);
+    this.#onFailure = onFailure;
+  }
+
+  start(): void {
+    this.#ports.cluster.start((event) => this.#onClusterEvent(event));
+    this.#tick();
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get failed(): Error | null {
+    return this.#failed;
+  }
+
+  /** What happens from outside: the keeper's expiry. */
+  watchdogEvent(event: NodeEvent & { type: 'watchdog' }): void {
+    this.dispatch(event);
+  }
+
+  dispatch(event: NodeEvent): void {
+    if (this.#failed !== null) return;
+    const { clock } = this.#ports;
+    try {
+      const now = { bootMs: Math.floor(clock.bootMs()), wallMs: clock.wallMs() };
+      for (const effect of step(this.node, event, now)) this.#carryOut(effect);
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new AssertionError(String(error)));
+    }
+  }
+
+  /** Puts a command into the log; resolves with its index when committed. */
+  request(command: Command): Promise<number> {
+    if (this.#requests.size >= agentLimits.pendingRequests) {
+      return Promise.reject(new HoldfastError('HF_BUSY', `${agentLimits.pendingRequests} changes are under way already: try again`));
+    }
+    const requestId = `${this.node.options.incarnation}-${++this.#requestNumber}`;
+    return new Promise((resolve, reject) => {
+      const cancelTimeout = this.#ports.clock.after(agentLimits.requestMs, () => this.#unknown(requestId, 'no answer came in time'));
+      this.#requests.set(requestId, { resolve, reject, cancelTimeout });
+      this.dispatch({ type: 'request', requestId, command });
+    });
+  }
+
+  subscribe(listener: (event: AgentEvent) => void): () => void {
+    if (this.#subscribers.size >= agentLimits.subscribers) {
+      throw new HoldfastError('HF_BUSY', `${agentLimits.subscribers} clients follow the events already`);
+    }
+    this.#subscribers.add(listener);
+    return () => this.#subscribers.delete(listener);
+  }
+
+  /** Ends: the watchdog is released only if nothing runs here; then the group is left. */
+  async stop(): Promise<void> {
+    this.dispatch({ type: 'shutdown' });
+    this.#cancelTick();
+    await this.#watchdogTurn;
+    this.#failed ??= new Error('stopped');
+    await this.#ports.cluster.close();
+  }
+
+  #tick(): void {
+    this.dispatch({ type: 'tick' });
+    this.#cancelTick = this.#ports.clock.after(tickMs, () => this.#tick());
+  }
+
+  #fail(error: Error): void {
+    this.#failed = error;
+    this.#ports.log.fatal({ err: error }, `${error.message}: this agent does nothing any more, and its lease runs out`);
+    for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the agent has failed');
+    this.#onFailure(error);
+  }
+
+  // ---- what comes in ----
+
+  #onClusterEvent(event: ClusterEvent): void {
+    if (event.type === 'message') {
+      this.#onMessage(event.nodeId, event.pid, event.data);
+      return;
+    }
+    if (event.type === 'configuration') this.#connected = true;
+    if (event.type === 'group') for (const { nodeId, pid } of event.left) this.#decoder.forget(`${nodeId}/${pid}`);
+    if (event.type === 'disconnected') this.#onDisconnected();
+    this.dispatch(event);
+  }
+
+  #onDisconnected(): void {
+    this.#connected = false;
+    this.#decoder = new Decoder();
+    for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the connection to corosync was lost');
+  }
+
+  #onMessage(nodeId: number, pid: number, data: Uint8Array): void {
+    const decoded = this.#decoder.decode(`${nodeId}/${pid}`, data);
+    if (decoded.type === 'message') this.dispatch({ type: 'message', fromId: nodeId, message: decoded.message });
+    else if (decoded.type === 'refused') {
+      this.#ports.log.warn({ nodeId, pid }, `message of node ${nodeId} dropped: ${decoded.detail}`);
+    }
+  }
+
+  // ---- effects ----
+
+  #carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case 'send':
+        return this.#send(effect.message);
+      case 'save':
+        return this.#save(effect.record);
+      case 'applied':
+        return this.#applied(effect.entry, effect.result);
+      case 'refused':
+        return this.#settle(effect.requestId, (request) => request.reject(new HoldfastError(effect.code, effect.message)));
+      case 'operate':
+        return this.#operate(effect);
+      case 'last-words':
+        this.#ports.lastWords(effect.reason).catch((error) => this.#ports.log.warn({ err: error }, 'cannot write down why'));
+        return;
+      case 'notice':
+        return this.#notice(effect.notice);
+      default:
+        return this.#watchdog(effect);
+    }
+  }
+
+  #send(message: Message): void {
+    const { cluster, log } = this.#ports;
+    for (const part of encode(message, this.#messageNumber++, cluster.maxMessageBytes)) {
+      const result = cluster.send(part);
+      if (result === 'sent') continue;
+      // The protocol is made for lost messages; the lease is not renewed by one that was not sent.
+      if (message.type === 'request') this.#unsent(message.requestId, result);
+      else if (result === 'full') log.warn({ type: message.type }, `${message.type} not sent: corosync takes no more messages`);
+      return;
+    }
+  }
+
+  #unsent(requestId: string, result: 'full' | 'disconnected'): void {
+    const busy = new HoldfastError('HF_BUSY', 'nothing was changed: corosync takes no more messages, try again later');
+    const gone = new HoldfastError('HF_NO_QUORUM', 'nothing was changed: corosync is not running');
+    this.#settle(requestId, (request) => request.reject(result === 'full' ? busy : gone));
+  }
+
+  /** One save at a time; what is asked for meanwhile is saved together, as its newest state. */
+  #save(record: DurableRecord): void {
+    this.#unsaved = record;
+    if (this.#saving) return;
+    this.#saving = true;
+    this.#saveAll().catch((error) => this.#fail(error));
+  }
+
+  async #saveAll(): Promise<void> {
+    for (let record = this.#unsaved; record !== null; record = this.#unsaved) {
+      this.#unsaved = null;
+      try {
+        await this.#ports.store.save(record);
+        this.dispatch({ type: 'saved', record });
+      } catch (error) {
+        if (!(error instanceof HoldfastError)) throw error;
+        this.dispatch({ type: 'save-failed', detail: error.message });
+      }
+    }
+    this.#saving = false;
+  }
+
+  #applied(entry: Entry, result: ApplyResult): void {
+    this.#logCommand(entry, result);
+    if (entry.origin?.nodeId !== this.node.cluster?.selfId || entry.origin === null) return;
+    this.#settle(entry.origin.requestId, (request) => {
+      if (result.ok) request.resolve(entry.index);
+      else request.reject(new HoldfastError(result.code, result.message));
+    });
+  }
+
+  #logCommand({ index, command, origin }: Entry, result: ApplyResult): void {
+    const detail = { index, command: command.type, by: origin?.nodeId ?? null };
+    if (!result.ok) {
+      this.#notice({ kind: 'cluster', level: 'warn', text: `${command.type} refused: ${result.message}`, detail });
+      return;
+    }
+    const text = describe(command, (nodeId) => this.#nodeName(nodeId));
+    const kind = command.type.startsWith('node-') ? 'node' : 'service';
+    const level = command.type === 'node-fenced' ? 'warn' : 'info';
+    this.#notice({ kind, level, text, detail: { ...detail, ...flat(command) } });
+  }
+
+  #nodeName(nodeId: number | null): string {
+    const known = this.node.cluster?.configuration.nodes.find((voter) => voter.nodeId === nodeId);
+    return known?.name ?? `node ${nodeId}`;
+  }
+
+  #settle(requestId: string, how: (request: PendingRequest) => void): void {
+    const request = this.#requests.get(requestId);
+    if (request === undefined) return;
+    this.#requests.delete(requestId);
+    request.cancelTimeout();
+    how(request);
+  }
+
+  #unknown(requestId: string, why: string): void {
+    const text = `the change may or may not have happened (${why}): look with 'holdfast config' before trying again`;
+    this.#settle(requestId, (request) => request.reject(new HoldfastError('HF_OUTCOME_UNKNOWN', text)));
+  }
+
+  #operate({ operationId, operation, service }: Effect & { type: 'operate' }): void {
+    const type = service.sid.slice(0, service.sid.indexOf(':'));
+    const driver = this.#ports.drivers.get(type);
+    const finish = (outcome: Omit<(NodeEvent & { type: 'outcome' })['outcome'], 'operationId'>): void =>
+      this.dispatch({ type: 'outcome', outcome: { operationId, ...outcome } });
+    if (driver === undefined) {
+      const detail = `this node has no driver for resources of type '${type}'`;
+      finish({ outcome: 'error', permanent: true, detail, monitorIntervalMs: 60_000 });
+      return;
+    }
+    Promise.all([driver.run(operation, service), driver.monitorIntervalMs(service).catch(() => 10_000)])
+      .then(([{ outcome, permanent, detail }, monitorIntervalMs]) => finish({ outcome, permanent, detail, monitorIntervalMs }))
+      .catch((error: Error) => this.#fail(error));
+  }
+
+  #notice({ kind, level, text, detail }: Notice): void {
+    const { clock, log } = this.#ports;
+    log[level]({ kind, ...detail }, text);
+    const event: AgentEvent = { type: kind, bootMs: clock.bootMs(), wallMs: clock.wallMs(), text, detail };
+    for (const subscriber of this.#subscribers) subscriber(event);
+  }
+
+  // ---- the watchdog ----
+
+  #watchdog(effect: Effect): void {
+    const { watchdog } = this.#ports;
+    if (watchdog === null) return;
+    switch (effect.type) {
+      case 'watchdog-extend':
+        try {
+          watchdog.extend(effect.leaseDeadlineMs);
+        } catch (error) {
+          this.#watchdogFailed(error);
+        }
+        return;
+      case 'watchdog-adopt':
+        return this.#inTurn(() => watchdog.adopt(), { type: 'opened' });
+      case 'watchdog-arm':
+        return this.#inTurn(() => this.#arm(watchdog, effect.leaseDeadlineMs), { type: 'armed' });
+      case 'watchdog-release':
+        return this.#inTurn(() => watchdog.release(), { type: 'released' });
+      case 'watchdog-reset':
+        return this.#inTurn(() => this.#reset(watchdog, effect.reason), { type: 'expired' });
+    }
+  }
+
+  #inTurn(run: () => Promise<void>, after: (NodeEvent & { type: 'watchdog' })['event']): void {
+    this.#watchdogTurn = this.#watchdogTurn
+      .then(run)
+      .then(() => this.dispatch({ type: 'watchdog', event: after }))
+      .catch((error) => this.#watchdogFailed(error));
+  }
+
+  #watchdogFailed(error: unknown): void {
+    if (!(error instanceof HoldfastError)) this.#fail(error instanceof Error ? error : new Error(String(error)));
+    else this.dispatch({ type: 'watchdog', event: { type: 'failed', detail: error.message } });
+  }
+
+  async #arm(watchdog: Watchdog, leaseDeadlineMs: number): Promise<void> {
+    const { cluster } = this.node;
+    if (cluster === null) throw new AssertionError('armed without a cluster');
+    const { timeoutS, petIntervalMs } = cluster.budget;
+    await watchdog.arm({ timeoutS, petIntervalMs, leaseDeadlineMs, leaseMs: cluster.lease.leaseMs });
+    const real = await watchdog.inspect();
+    if (real.timeoutS <= timeoutS) return;
+    // The bound would not hold on this device. What runs here already must end with a reset when its lease does;
+    // where nothing does, the watchdog is let go.
+    const runs = [...cluster.lrm.units.values()].some((unit) => unit.condition !== 'stopped');
+    if (!runs) await watchdog.release();
+    throw new HoldfastError(
+      'HF_WATCHDOG',
+      `${real.device} took a timeout of ${real.timeoutS} s instead of ${timeoutS} s: raise fenceBoundMs to ${real.timeoutS * 5_000 * real.kappa} or more`,
+    );
+  }
+
+  async #reset(watchdog: Watchdog, reason: string): Promise<void> {
+    if (watchdog.stats().state === 'idle') await watchdog.adopt();
+    watchdog.reset(reason);
+  }
+}
+
+/** What a committed command means, in a sentence. */
+function describe(command: Command, name: (nodeId: number | null) => string): string {
+  switch (command.type) {
+    case 'resource-add':
+      return `${command.sid} added (${command.agent})`;
+    case 'resource-set':
+      return `${command.sid} changed`;
+    case 'resource-remove':
+      return `${command.sid} is being removed`;
+    case 'node-up':
+      return `${command.name} is online`;
+    case 'node-state':
+      return command.state === 'unknown'
+        ? `${name(command.nodeId)} is out of reach`
+        : `${name(command.nodeId)} cannot come back any more: waiting for the proof that it was reset`;
+    case 'node-fenced':
+      return command.proof === 'takeover'
+        ? `${name(command.nodeId)} is fenced: its watchdog has reset it`
+        : `${name(command.nodeId)} has rebooted: nothing of its earlier boot runs any more`;
+    case 'service-state':
+      return `${command.sid}: ${command.state}${command.nodeId === null ? '' : ` on ${name(command.nodeId)}`} (${command.reason})`;
+    case 'service-running':
+      return `${command.sid} runs`;
+    case 'service-forget':
+      return `${command.sid} is removed`;
+  }
+}
+
+/** The scalar fields of a command, for the log line. */
+function flat(command: Command): Record<string, string | number | boolean | null> {
+  const scalars = Object.entries(command).filter(
+    (pair): pair is [string, string | number | boolean | null] => pair[1] === null || typeof pair[1] !== 'object',
+  );
+  return Object.fromEntries(scalars.filter(([key]) => key !== 'type'));
+}

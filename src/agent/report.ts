@@ -1,0 +1,180 @@
+import { budgetLines } from '../core/budget.js';
+import type { ServiceRecord } from '../core/cluster-state.js';
+import { nodeName, quorumVotes, votesOf } from '../core/electorate.js';
+import { isHeld } from '../core/lease.js';
+import { isMine } from '../core/lrm.js';
+import { isQuorate } from '../core/membership.js';
+import { type ClusterPart, managerInput, type NodeState } from '../core/node.js';
+import { needsFencing } from '../core/service-states.js';
+import { untilTakeoverMs } from '../core/takeover.js';
+import type { KeeperStats, WatchdogInfo } from '../ports/watchdog.js';
+import type {
+  LeaseStatus,
+  NodeStatus,
+  Protection,
+  ServiceStatus,
+  StatusReport,
+  TimingReport,
+  WatchdogStatus,
+} from './status.js';
+
+/** What is told of a node: a picture of its state, taken whenever somebody asks. */
+export interface ReportInput {
+  readonly node: NodeState;
+  readonly nowMs: number;
+  readonly version: string;
+  readonly connected: boolean;
+  /** The agent has failed and does nothing any more; its error. */
+  readonly failed: Error | null;
+  readonly protection: Protection;
+  readonly watchdog: WatchdogInfo | null;
+  /** Why there is no usable watchdog. */
+  readonly watchdogProblem: string | null;
+  readonly keeper: KeeperStats | null;
+  readonly storeProblem: string | null;
+}
+
+export function statusReport(input: ReportInput): StatusReport {
+  const { node } = input;
+  const { cluster } = node;
+  const electorate = cluster?.electorate ?? { nodes: [], expectedVotes: 0 };
+  const view = cluster?.views.view ?? null;
+  return {
+    version: input.version,
+    cluster: {
+      name: cluster?.configuration.clusterName ?? null,
+      connected: input.connected,
+      quorate: isQuorate(node.membership),
+      votes: votesOf(electorate, node.membership.quorum?.members ?? []),
+      expectedVotes: electorate.expectedVotes,
+      quorumVotes: quorumVotes(electorate),
+    },
+    local: {
+      nodeId: cluster?.selfId ?? null,
+      name: cluster === null ? null : nodeName(electorate, cluster.selfId),
+      bootId: node.options.bootId,
+    },
+    leader: view === null ? null : nodeName(electorate, view.leaderId),
+    epoch: view?.epoch ?? 0,
+    commitIndex: node.log.record.commitIndex,
+    protection: input.protection,
+    watchdog: watchdogStatus(input),
+    lease: leaseStatus(cluster, input.nowMs),
+    store: { ok: cluster?.views.storing ?? true, detail: input.storeProblem },
+    warnings: warnings(input),
+    nodes: cluster === null ? [] : electorate.nodes.map(({ nodeId }) => nodeStatus(input, cluster, nodeId)),
+    services: Object.values(node.log.committed.services)
+      .sort((a, b) => (a.sid < b.sid ? -1 : 1))
+      .map((service) => serviceStatus(input, service)),
+  };
+}
+
+function watchdogStatus({ watchdog, keeper, node, watchdogProblem, nowMs }: ReportInput): WatchdogStatus {
+  const state = node.cluster?.protection.state ?? 'idle';
+  const refusal = node.cluster?.refusal ?? node.options.refusal;
+  const keeperState = keeper?.state ?? 'idle';
+  return {
+    device: watchdog?.device ?? null,
+    kind: watchdog?.kind ?? null,
+    identity: watchdog?.identity ?? null,
+    state: state === 'failed' ? 'failed' : keeperState === 'idle' && refusal !== null ? 'refused' : keeperState,
+    timeoutS: node.cluster?.budget.timeoutS ?? null,
+    effectiveMs: node.cluster?.budget.effectiveMs ?? null,
+    lastPetAgoMs: keeper === null || keeper.lastPetMs === 0 ? null : Math.round(nowMs - keeper.lastPetMs),
+    pets: keeper?.pets ?? 0,
+    worstLatenessMs: keeper?.worstLatenessMs ?? 0,
+    wakeups: keeper?.wakeups ?? 0,
+    realtime: keeper?.realtime ?? false,
+    detail: node.cluster?.protection.detail ?? watchdogProblem ?? refusal,
+  };
+}
+
+function leaseStatus(cluster: ClusterPart | null, nowMs: number): LeaseStatus {
+  if (cluster === null) return { held: false, remainingMs: 0, leaseMs: 0 };
+  const { lease } = cluster;
+  return { held: isHeld(lease, nowMs), remainingMs: Math.max(0, lease.deadlineMs - nowMs), leaseMs: lease.leaseMs };
+}
+
+function warnings(input: ReportInput): string[] {
+  const { node, keeper, watchdog } = input;
+  const { cluster } = node;
+  const lines: (string | null | false | undefined)[] = [
+    input.failed !== null && `this agent has failed and does nothing any more: ${input.failed.message}`,
+    input.protection === 'UNPROTECTED (emulated)' &&
+      'UNPROTECTED: the watchdog is emulated; it ends a laboratory machine, never a real one',
+    input.protection === 'UNPROTECTED (unvalidated)' &&
+      `UNPROTECTED: ${watchdog?.device} was never seen to reset this machine`,
+    input.protection === 'UNPROTECTED (no watchdog)' && `UNPROTECTED: ${input.watchdogProblem ?? 'no watchdog'}`,
+    !input.connected && 'corosync does not answer: what is shown of the cluster is what was last known',
+    cluster?.refusal && `nothing is started on this node: ${cluster.refusal}`,
+    cluster?.runningOut && 'the lease of this node is running out',
+    cluster?.protection.doomed && 'this boot was declared fenced: this node has to reset',
+    cluster !== null && cluster.views.view === null && noView(input, cluster),
+    input.storeProblem !== null && `the store does not work: ${input.storeProblem}`,
+    keeper !== null && keeper.state === 'armed' && !keeper.realtime && 'the keeper has no real-time priority: a busy machine may delay its pets',
+    keeper?.state === 'expired' && 'the lease has run out: this node is about to be reset',
+  ];
+  return lines.filter((line): line is string => typeof line === 'string' && line !== '');
+}
+
+function noView(input: ReportInput, cluster: ClusterPart): string {
+  if (!isQuorate(input.node.membership)) return 'no quorum: nothing is decided, and what is shown below may be stale';
+  return `no view yet: ${cluster.views.waitingFor ?? 'the cluster is forming'}`;
+}
+
+function nodeStatus(input: ReportInput, cluster: ClusterPart, nodeId: number): NodeStatus {
+  const { node, nowMs } = input;
+  const peer = cluster.peers.get(nodeId);
+  const heartbeat = peer?.heartbeat ?? null;
+  const record = node.log.committed.nodes[nodeId];
+  return {
+    nodeId,
+    name: nodeName(cluster.electorate, nodeId),
+    state: record?.state ?? 'unknown',
+    lastHeardAgoMs: peer === undefined || heartbeat === null ? null : Math.max(0, nowMs - peer.heardMs),
+    protection: (heartbeat?.protection as Protection | undefined) ?? null,
+    lrm: heartbeat === null ? 'unknown' : heartbeat.lrm.active ? 'active' : 'idle',
+    storeOk: heartbeat?.storing ?? null,
+    takeoverInMs: takeoverIn(input, cluster, nodeId),
+  };
+}
+
+function takeoverIn({ node }: ReportInput, cluster: ClusterPart, nodeId: number): number | null {
+  const record = node.log.committed.nodes[nodeId];
+  const inView = cluster.views.view?.members.some((member) => member.nodeId === nodeId) ?? true;
+  const holds = Object.values(node.log.committed.services).some((s) => s.nodeId === nodeId && needsFencing(s.state));
+  if (record === undefined || inView || !holds || record.fencedBootIds.includes(record.bootId)) return null;
+  return untilTakeoverMs(cluster.electorate, managerInput(node, cluster).silences.get(nodeId) ?? [], record.fenceBoundMs);
+}
+
+function serviceStatus({ node }: ReportInput, service: ServiceRecord): ServiceStatus {
+  const { cluster } = node;
+  const name = service.nodeId === null || cluster === null ? null : nodeName(cluster.electorate, service.nodeId);
+  return {
+    sid: service.sid,
+    state: service.state,
+    requested: service.requested,
+    node: name,
+    detail: service.removing ? 'deleting' : serviceDetail(node, service),
+  };
+}
+
+function serviceDetail({ cluster }: NodeState, service: ServiceRecord): string | null {
+  if (service.state === 'error') return service.reason;
+  if (service.state === 'recovery' || service.state === 'request_start') return 'waiting for a node that can run it';
+  if (service.state === 'request_stop') return 'stopping';
+  if (service.state !== 'started') return null;
+  const unit = cluster !== null && isMine(cluster.lrm, service) ? cluster.lrm.units.get(service.sid) : undefined;
+  if (unit !== undefined && unit.condition !== 'running' && unit.detail !== '') return `starting: ${unit.detail}`;
+  return service.running ? null : 'starting';
+}
+
+export function timingReport(node: NodeState, kappaSource: string): TimingReport {
+  const { cluster } = node;
+  if (cluster === null) return { lines: [], fits: false, problems: ['corosync has not told its times yet: is it running?'] };
+  return {
+    lines: budgetLines(cluster.budgetInput, cluster.budget, kappaSource),
+    fits: cluster.budget.problems.length === 0,
+    problems: cluster.budget.problems,
+  };
+}

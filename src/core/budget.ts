@@ -1,0 +1,91 @@
+/** The budget of times of design §2.3: one number is configured, all else follows from it and the device. */
+
+export interface BudgetInput {
+  /** A node without quorum is reset within this, milliseconds. */
+  readonly fenceBoundMs: number;
+  /** Reset time over timeout of the device: 1 or 2. */
+  readonly kappa: 1 | 2;
+  readonly minTimeoutS: number;
+  /** 0: no limit stated. */
+  readonly maxTimeoutS: number;
+  readonly tokenMs: number;
+  readonly consensusMs: number;
+}
+
+export interface Budget {
+  readonly fenceBoundMs: number;
+  /** Given to the device, whole seconds. */
+  readonly timeoutS: number;
+  /** T_eff: from the last pet to the reset, at most. */
+  readonly effectiveMs: number;
+  readonly petIntervalMs: number;
+  readonly leaseMs: number;
+  /** What a lease must outlast for the cluster to reform: token + consensus + 4 000. */
+  readonly rideThroughMs: number;
+  readonly takeoverMs: number;
+  /** Sentences that say which value to change; empty if all fits. */
+  readonly problems: readonly string[];
+}
+
+/** Longest T_eff that is aimed at, milliseconds: short enough to ride out, long enough to restart an agent. */
+const targetEffectiveMs = 6_000;
+/** From the expiry to a machine that runs nothing any more. */
+const resetTimeMs = 2_000;
+/** Time to form a view and to get heartbeats echoed once corosync has reformed. */
+const reformMarginMs = 4_000;
+/** Two clocks of one cluster run apart by at most this; 500 ppm each, and NTP slews no faster. */
+const clockRateFactor = 1.001;
+
+/** How long survivors wait after the last grant before they may declare a node fenced, milliseconds. */
+export function takeoverMs(fenceBoundMs: number): number {
+  return Math.ceil((fenceBoundMs + 1_000) * clockRateFactor);
+}
+
+export function deriveBudget(input: BudgetInput): Budget {
+  const { fenceBoundMs, kappa } = input;
+  const wantedS = Math.floor(Math.min(targetEffectiveMs, fenceBoundMs / 5) / kappa / 1_000);
+  const upperS = input.maxTimeoutS > 0 ? input.maxTimeoutS : Number.POSITIVE_INFINITY;
+  const timeoutS = Math.min(Math.max(wantedS, input.minTimeoutS, 1), upperS);
+  const effectiveMs = timeoutS * kappa * 1_000;
+  const leaseMs = fenceBoundMs - 2 * effectiveMs - resetTimeMs;
+  const rideThroughMs = input.tokenMs + input.consensusMs + reformMarginMs;
+  return {
+    fenceBoundMs,
+    timeoutS,
+    effectiveMs,
+    petIntervalMs: Math.max(500, Math.floor(effectiveMs / 3)),
+    leaseMs,
+    rideThroughMs,
+    takeoverMs: takeoverMs(fenceBoundMs),
+    problems: leaseMs >= rideThroughMs ? [] : [shortLease(input, effectiveMs, leaseMs, rideThroughMs)],
+  };
+}
+
+function shortLease(input: BudgetInput, effectiveMs: number, leaseMs: number, rideThroughMs: number): string {
+  const neededMs = rideThroughMs + 2 * effectiveMs + resetTimeMs;
+  return (
+    `fenceBoundMs ${input.fenceBoundMs} leaves a lease of ${leaseMs} ms, but corosync may need ${rideThroughMs} ms to reform ` +
+    `(token ${input.tokenMs} + consensus ${input.consensusMs} + 4000): set fenceBoundMs to ${neededMs} or more, or lower totem.token`
+  );
+}
+
+export interface BudgetLine {
+  readonly name: string;
+  readonly valueMs: number;
+  readonly source: string;
+}
+
+/** The budget as people read it, each line with where its number comes from. */
+export function budgetLines(input: BudgetInput, budget: Budget, kappaSource: string): BudgetLine[] {
+  return [
+    { name: 'fence bound', valueMs: budget.fenceBoundMs, source: 'fenceBoundMs in the configuration' },
+    { name: 'watchdog timeout', valueMs: budget.timeoutS * 1_000, source: 'min(6 s, fence bound / 5) / kappa, in the limits of the device' },
+    { name: 'effective reset time (T_eff)', valueMs: budget.effectiveMs, source: `timeout × kappa ${input.kappa} (${kappaSource})` },
+    { name: 'pet interval', valueMs: budget.petIntervalMs, source: 'T_eff / 3, at least 500 ms' },
+    { name: 'lease', valueMs: budget.leaseMs, source: 'fence bound − 2 × T_eff − 2000' },
+    { name: 'corosync token', valueMs: input.tokenMs, source: 'cmap runtime.config.totem.token' },
+    { name: 'corosync consensus', valueMs: input.consensusMs, source: 'cmap runtime.config.totem.consensus' },
+    { name: 'ride-through needed', valueMs: budget.rideThroughMs, source: 'token + consensus + 4000; the lease must not be shorter' },
+    { name: 'takeover wait', valueMs: budget.takeoverMs, source: '(fence bound + 1000) × 1.001, from the last grant' },
+  ];
+}

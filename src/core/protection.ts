@@ -1,0 +1,119 @@
+import { type Effect, notice } from './effects.js';
+
+/**
+ * When the watchdog is armed, and when it is let go. The keeper itself decides about every pet; this decides
+ * whether there is to be a keeper's watch at all.
+ *
+ * idle → arming → armed → releasing → idle; adopting → open → arming (or → releasing) after a restart of the agent;
+ * expired and failed are final for arming: the machine is about to be reset, or must not be trusted with anything.
+ */
+export type WatchdogState = 'idle' | 'adopting' | 'open' | 'arming' | 'armed' | 'releasing' | 'expired' | 'failed';
+
+const transitions: Readonly<Record<WatchdogState, readonly WatchdogState[]>> = {
+  idle: ['adopting', 'arming', 'failed'],
+  adopting: ['open', 'failed', 'expired'],
+  open: ['arming', 'releasing', 'expired', 'failed'],
+  arming: ['armed', 'open', 'idle', 'expired', 'failed'],
+  armed: ['releasing', 'expired', 'failed'],
+  releasing: ['idle', 'expired', 'failed'],
+  expired: [],
+  failed: ['idle', 'adopting', 'expired'],
+};
+
+export interface Protection {
+  state: WatchdogState;
+  /** Deadline last given to the keeper; it can only grow. */
+  givenDeadlineMs: number;
+  /** Since when nothing here needs protection; null: something does. */
+  idleSinceMs: number | null;
+  /** When a failed device may be tried again. */
+  retryMs: number;
+  /** This boot was declared fenced, or an assertion failed: never armed again, reset asked for. */
+  doomed: boolean;
+  detail: string | null;
+}
+
+/** The watchdog stays armed for this long after the last resource has gone, so that a restart does not flap it. */
+const idleBeforeReleaseMs = 10_000;
+const retryFailedMs = 10_000;
+
+export function newProtection(): Protection {
+  return { state: 'idle', givenDeadlineMs: 0, idleSinceMs: null, retryMs: 0, doomed: false, detail: null };
+}
+
+export interface ProtectionInput {
+  /** T_eff of the device. */
+  readonly effectiveMs: number;
+  readonly leaseDeadlineMs: number;
+  /** Something runs, may run or is to run here. */
+  readonly needed: boolean;
+  /** All that is committed is known here and every resource was looked for: `needed` can be trusted. */
+  readonly certain: boolean;
+  readonly nowMs: number;
+}
+
+export function protect(protection: Protection, input: ProtectionInput, effects: Effect[]): void {
+  const { nowMs, leaseDeadlineMs } = input;
+  if (protection.doomed) return;
+  protection.idleSinceMs = input.needed ? null : (protection.idleSinceMs ?? nowMs);
+  // A lease about to end is not worth arming on: the next heartbeats either extend it or are not coming.
+  const leaseHolds = leaseDeadlineMs - nowMs > input.effectiveMs;
+  if (protection.state === 'armed' && leaseDeadlineMs > protection.givenDeadlineMs) {
+    protection.givenDeadlineMs = leaseDeadlineMs;
+    effects.push({ type: 'watchdog-extend', leaseDeadlineMs });
+  }
+  const idle = protection.idleSinceMs !== null && nowMs - protection.idleSinceMs >= idleBeforeReleaseMs;
+  if (idle && input.certain && (protection.state === 'armed' || protection.state === 'open')) {
+    enter(protection, 'releasing');
+    effects.push({ type: 'watchdog-release' });
+    return;
+  }
+  const mayTry = protection.state === 'open' || protection.state === 'idle' || protection.state === 'failed';
+  if (input.needed && mayTry && leaseHolds && nowMs >= protection.retryMs) {
+    if (protection.state === 'failed') enter(protection, 'idle');
+    enter(protection, 'arming');
+    protection.givenDeadlineMs = leaseDeadlineMs;
+    effects.push({ type: 'watchdog-arm', leaseDeadlineMs });
+  }
+}
+
+/** Takes over a device that a former agent has left running. */
+export function adopt(protection: Protection, effects: Effect[]): void {
+  enter(protection, 'adopting');
+  effects.push({ type: 'watchdog-adopt' });
+}
+
+export type WatchdogEvent =
+  | { readonly type: 'opened' }
+  | { readonly type: 'armed' }
+  | { readonly type: 'released' }
+  | { readonly type: 'expired' }
+  | { readonly type: 'failed'; readonly detail: string };
+
+const stateAfter = { opened: 'open', armed: 'armed', released: 'idle', expired: 'expired', failed: 'failed' } as const;
+
+export function onWatchdog(protection: Protection, event: WatchdogEvent, nowMs: number, effects: Effect[]): void {
+  const before = protection.state;
+  enter(protection, stateAfter[event.type]);
+  if (protection.state === before) return;
+  protection.detail = event.type === 'failed' ? event.detail : null;
+  if (event.type === 'failed') {
+    protection.retryMs = nowMs + retryFailedMs;
+    notice(effects, 'watchdog', 'error', `the watchdog cannot be used: ${event.detail}`);
+  } else {
+    const level = event.type === 'expired' ? 'error' : 'info';
+    notice(effects, 'watchdog', level, sentences[event.type]);
+  }
+}
+
+const sentences = {
+  opened: 'took over the watchdog that a former agent had armed; it is not petted before there is a lease',
+  armed: 'watchdog armed',
+  released: 'watchdog released: nothing runs here',
+  expired: 'the lease has run out: no more pets, reset asked for',
+} as const;
+
+/** Events that arrive late (an arm that completes after the expiry) change nothing. */
+function enter(protection: Protection, to: WatchdogState): void {
+  if (transitions[protection.state].includes(to)) protection.state = to;
+}

@@ -1,0 +1,488 @@
+import { assert } from './assert.js';
+import type { ApplyResult, Command } from './cluster-state.js';
+import { type Effect, notice } from './effects.js';
+import { type Electorate, isQuorum, nodeName, quorumValue } from './electorate.js';
+import {
+  append,
+  commitTo,
+  type DurableRecord,
+  entriesAfter,
+  follows,
+  install,
+  isBlank,
+  type Log,
+  lastIndex,
+  promise,
+} from './log.js';
+import type {
+  Ack,
+  Append,
+  Commit,
+  Entry,
+  Fetch,
+  LogPart,
+  Message,
+  NewView,
+  Prepare,
+  PromiseReply,
+  ViewMember,
+} from './messages.js';
+import { liveMembers, type Peers } from './peers.js';
+
+/**
+ * Viewstamped replication (Liskov and Cowling, 2012) over corosync's membership: the lowest live node of a
+ * quorate partition leads, a quorum promises it an epoch, the newest log among the promises starts the view,
+ * and what a quorum has stored in the view is committed. Every node, the leader too, acts on messages only as
+ * they are delivered.
+ */
+export interface Views {
+  readonly selfId: number;
+  readonly incarnation: string;
+  readonly log: Log;
+  /** The last save worked. While false this node promises and acknowledges nothing, but stays in the view. */
+  storing: boolean;
+  /** When a failed save may be tried again; 0: nothing has failed. */
+  retrySaveMs: number;
+  /** The view whose log was adopted; null: none. Grants and actions need one. */
+  view: AdoptedView | null;
+  /** Epoch to promise to its candidate as soon as the promise is durable; 0: none. */
+  promising: number;
+  /** Highest epoch ever heard of. */
+  highestEpoch: number;
+  /** Not null while this node tries to lead, or leads. */
+  coordinator: Coordinator | null;
+  /** Why there is no view, for people; null if there is one or nothing is known. */
+  waitingFor: string | null;
+}
+
+export interface AdoptedView {
+  readonly epoch: number;
+  readonly leaderId: number;
+  readonly members: readonly ViewMember[];
+  /** Last index of the log it started with; once that is committed, this node has caught up. */
+  readonly baseIndex: number;
+}
+
+/**
+ * preparing → fetching → starting → active, or preparing → starting; from any phase back to nothing when
+ * a higher epoch appears, quorum goes, or the phase takes longer than `phaseLimitMs` (then it starts again).
+ */
+export type Phase = 'preparing' | 'fetching' | 'starting' | 'active';
+
+export interface Coordinator {
+  readonly epoch: number;
+  phase: Phase;
+  phaseSinceMs: number;
+  readonly promises: Map<number, PromiseReply>;
+  /** Nodes whose answer is awaited. */
+  readonly asked: readonly number[];
+  members: readonly ViewMember[];
+  /** Base of the view; valid from `starting` on. */
+  baseIndex: number;
+  /** Durable in this view, by nodes that count. */
+  readonly acks: Map<number, number>;
+  /** Index for the next command. */
+  nextIndex: number;
+  /** Since when commands of ours have been under way without coming back; 0: none is. */
+  undeliveredSinceMs: number;
+}
+
+/** What the rest of the core knows that the protocol needs. */
+export interface ViewContext {
+  readonly electorate: Electorate;
+  readonly peers: Peers;
+  /** Corosync says quorate, in the ring in which messages are delivered. */
+  readonly quorate: boolean;
+  readonly nowMs: number;
+  readonly wallMs: number;
+}
+
+/** Answers to Prepare come within milliseconds plus one fsync; whoever takes longer is not waited for. */
+const promiseWaitMs = 1_000;
+const phaseLimitMs = 3_000;
+/** Commands that may be under way; a limit on memory and on the size of messages. */
+const outstandingLimit = 1_024;
+const saveRetryMs = 5_000;
+/** A member may take this long after the start of a view to say that it has adopted it. */
+const adoptWaitMs = 2_000;
+
+export function newViews(selfId: number, incarnation: string, log: Log): Views {
+  return {
+    selfId,
+    incarnation,
+    log,
+    storing: true,
+    retrySaveMs: 0,
+    view: null,
+    promising: 0,
+    highestEpoch: log.record.promisedEpoch,
+    coordinator: null,
+    waitingFor: null,
+  };
+}
+
+/** A view is adopted and everything that was committed before it is known here. */
+export function hasCaughtUp(views: Views): boolean {
+  return views.view !== null && views.log.record.commitIndex >= views.view.baseIndex;
+}
+
+export function leads(views: Views): boolean {
+  return views.coordinator?.phase === 'active';
+}
+
+/** Quorum is gone for sure, or corosync is: a partition without quorum has no view. */
+export function leaveView(views: Views): void {
+  views.view = null;
+  views.coordinator = null;
+}
+
+/** Called after everything that may call for a new view, and as time passes. */
+export function considerView(views: Views, context: ViewContext, effects: Effect[]): void {
+  retrySave(views, context, effects);
+  if (!context.quorate) {
+    if (views.coordinator?.phase !== 'active') views.coordinator = null;
+    return;
+  }
+  const live = liveMembers(context.peers, views.selfId, context.nowMs);
+  if (live[0]?.nodeId !== views.selfId) return;
+  const coordinator = views.coordinator;
+  if (coordinator === null || needsNewView(views, coordinator, context)) {
+    startPrepare(views, context, effects);
+  } else if (coordinator.phase === 'preparing') {
+    finishPrepare(views, coordinator, context, effects);
+  }
+}
+
+function retrySave(views: Views, context: ViewContext, effects: Effect[]): void {
+  if (views.retrySaveMs === 0 || context.nowMs < views.retrySaveMs) return;
+  views.retrySaveMs = 0;
+  effects.push({ type: 'save', record: views.log.record });
+}
+
+function needsNewView(views: Views, coordinator: Coordinator, context: ViewContext): boolean {
+  const inPhaseMs = context.nowMs - coordinator.phaseSinceMs;
+  const live = liveMembers(context.peers, views.selfId, context.nowMs);
+  if (coordinator.phase !== 'active') {
+    const someoneNew = live.some((peer) => !coordinator.asked.includes(peer.nodeId));
+    return inPhaseMs > phaseLimitMs || (coordinator.phase === 'preparing' && someoneNew);
+  }
+  const { undeliveredSinceMs } = coordinator;
+  if (undeliveredSinceMs > 0 && context.nowMs - undeliveredSinceMs > phaseLimitMs) return true;
+  if (live.length !== coordinator.members.length) return true;
+  return live.some((peer) => {
+    const member = coordinator.members.find((candidate) => candidate.nodeId === peer.nodeId);
+    if (member === undefined) return true;
+    if (peer.incarnation !== null && peer.incarnation !== member.incarnation) return true;
+    const lags = peer.heartbeat !== null && peer.heartbeat.epoch !== coordinator.epoch;
+    return lags && inPhaseMs > adoptWaitMs;
+  });
+}
+
+function startPrepare(views: Views, context: ViewContext, effects: Effect[]): void {
+  const live = liveMembers(context.peers, views.selfId, context.nowMs).map((peer) => peer.nodeId);
+  if (!isQuorum(context.electorate, live)) {
+    views.coordinator = null;
+    views.waitingFor = 'the agents that answer have too few votes for a quorum';
+    return;
+  }
+  const epoch = Math.max(views.highestEpoch, views.log.record.promisedEpoch) + 1;
+  views.highestEpoch = epoch;
+  views.coordinator = {
+    epoch,
+    phase: 'preparing',
+    phaseSinceMs: context.nowMs,
+    promises: new Map(),
+    asked: live,
+    members: [],
+    baseIndex: 0,
+    acks: new Map(),
+    nextIndex: 0,
+    undeliveredSinceMs: 0,
+  };
+  effects.push({ type: 'send', message: { type: 'prepare', epoch } });
+}
+
+export function onPrepare(views: Views, fromId: number, message: Prepare, context: ViewContext, effects: Effect[]): void {
+  views.highestEpoch = Math.max(views.highestEpoch, message.epoch);
+  if (!context.peers.has(fromId)) return;
+  if (message.epoch <= views.log.record.promisedEpoch) {
+    effects.push({ type: 'send', message: promiseReply(views, message.epoch, views.log.record, false) });
+    return;
+  }
+  abandonBelow(views, message.epoch);
+  promise(views.log, message.epoch);
+  views.promising = message.epoch;
+  effects.push({ type: 'save', record: views.log.record });
+}
+
+function abandonBelow(views: Views, epoch: number): void {
+  if (views.coordinator !== null && views.coordinator.epoch < epoch) views.coordinator = null;
+}
+
+function promiseReply(views: Views, epoch: number, record: DurableRecord, granted: boolean): PromiseReply {
+  return {
+    type: 'promise',
+    epoch,
+    incarnation: views.incarnation,
+    granted,
+    storing: views.storing,
+    promisedEpoch: record.promisedEpoch,
+    viewEpoch: record.viewEpoch,
+    lastIndex: lastIndex(record),
+    commitIndex: record.commitIndex,
+    valid: record.valid,
+    blank: isBlank(record),
+  };
+}
+
+export function onPromise(
+  views: Views,
+  fromId: number,
+  message: PromiseReply,
+  context: ViewContext,
+  effects: Effect[],
+): void {
+  views.highestEpoch = Math.max(views.highestEpoch, message.promisedEpoch);
+  const { coordinator } = views;
+  if (coordinator === null || coordinator.phase !== 'preparing' || coordinator.epoch !== message.epoch) return;
+  if (message.promisedEpoch > coordinator.epoch) {
+    startPrepare(views, context, effects);
+    return;
+  }
+  coordinator.promises.set(fromId, message);
+  finishPrepare(views, coordinator, context, effects);
+}
+
+function finishPrepare(views: Views, coordinator: Coordinator, context: ViewContext, effects: Effect[]): void {
+  const answered = coordinator.asked.every((nodeId) => coordinator.promises.has(nodeId));
+  if (!answered && context.nowMs - coordinator.phaseSinceMs < promiseWaitMs) return;
+  const granted = [...coordinator.promises].filter(([, reply]) => reply.granted);
+  const bootstrap = isBootstrap(context.electorate, granted);
+  const counting = granted.filter(([, reply]) => reply.valid || bootstrap);
+  if (!isQuorum(context.electorate, counting.map(([nodeId]) => nodeId))) {
+    views.waitingFor = explainNoQuorum(context.electorate, coordinator.promises);
+    return;
+  }
+  const [sourceId, source] = newest(views.selfId, counting);
+  coordinator.phaseSinceMs = context.nowMs;
+  if (sourceId === views.selfId) {
+    startView(views, coordinator, bootstrap, effects);
+  } else {
+    coordinator.phase = 'fetching';
+    const afterIndex = views.log.record.commitIndex;
+    effects.push({ type: 'send', message: { type: 'fetch', epoch: coordinator.epoch, from: sourceId, afterIndex } });
+  }
+  views.highestEpoch = Math.max(views.highestEpoch, source.promisedEpoch);
+}
+
+/** A new cluster: all that vote are here and nobody has ever stored anything, so nothing can be forgotten. */
+function isBootstrap(electorate: Electorate, granted: readonly (readonly [number, PromiseReply])[]): boolean {
+  const blank = new Set(granted.filter(([, reply]) => reply.blank).map(([nodeId]) => nodeId));
+  return electorate.nodes.every((node) => node.votes === 0 || blank.has(node.nodeId));
+}
+
+function explainNoQuorum(electorate: Electorate, promises: ReadonlyMap<number, PromiseReply>): string {
+  const names = (wanted: (reply: PromiseReply | undefined) => boolean): string =>
+    electorate.nodes.filter((node) => wanted(promises.get(node.nodeId))).map((node) => node.name).join(', ');
+  const broken = names((reply) => reply !== undefined && !reply.storing);
+  if (broken !== '') return `the store of ${broken} does not work, and the others have too few votes`;
+  const unknowing = [...promises.values()].every((reply) => !reply.valid);
+  const absent = names((reply) => reply === undefined);
+  if (unknowing && absent !== '') return `a new cluster starts when all its nodes are there: waiting for ${absent}`;
+  const lost = names((reply) => reply !== undefined && !reply.valid);
+  if (lost !== '') return `the store of ${lost} was lost, and the others have too few votes: waiting for ${absent || 'them'}`;
+  return `waiting for ${absent}`;
+}
+
+function newest(selfId: number, replies: readonly (readonly [number, PromiseReply])[]): readonly [number, PromiseReply] {
+  const rank = ([nodeId, reply]: readonly [number, PromiseReply]): readonly number[] => [
+    reply.viewEpoch,
+    reply.lastIndex,
+    // Among equals ourselves, which saves the transfer.
+    nodeId === selfId ? 1 : 0,
+  ];
+  const [best] = [...replies].sort((a, b) => compare(rank(b), rank(a)));
+  assert(best !== undefined, 'a quorum of promises is not empty');
+  return best;
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (const [i, value] of a.entries()) if (value !== b[i]) return value - (b[i] ?? 0);
+  return 0;
+}
+
+export function onFetch(views: Views, message: Fetch, effects: Effect[]): void {
+  const { record } = views.log;
+  if (message.from !== views.selfId || message.epoch !== record.promisedEpoch) return;
+  const needsSnapshot = message.afterIndex < record.snapshot.index;
+  const part: LogPart = {
+    type: 'log-part',
+    epoch: message.epoch,
+    snapshot: needsSnapshot ? record.snapshot : null,
+    entries: entriesAfter(record, needsSnapshot ? record.snapshot.index : message.afterIndex),
+    commitIndex: record.commitIndex,
+  };
+  effects.push({ type: 'send', message: part });
+}
+
+export function onLogPart(views: Views, fromId: number, message: LogPart, context: ViewContext, effects: Effect[]): void {
+  const { coordinator, log } = views;
+  if (coordinator === null || coordinator.phase !== 'fetching' || coordinator.epoch !== message.epoch) return;
+  const source = coordinator.promises.get(fromId);
+  if (source === undefined) return;
+  const afterIndex = message.snapshot?.index ?? (message.entries[0]?.index ?? log.record.commitIndex + 1) - 1;
+  const { snapshot, entries } = message;
+  if (!install(log, { viewEpoch: source.viewEpoch, snapshot, afterIndex, entries })) return;
+  coordinator.phaseSinceMs = context.nowMs;
+  startView(views, coordinator, false, effects);
+}
+
+function startView(views: Views, coordinator: Coordinator, bootstrap: boolean, effects: Effect[]): void {
+  const { record } = views.log;
+  const replies = [...coordinator.promises];
+  const oldest = Math.min(...replies.map(([, reply]) => reply.commitIndex));
+  const needsSnapshot = oldest < record.snapshot.index;
+  const afterIndex = needsSnapshot ? record.snapshot.index : oldest;
+  coordinator.phase = 'starting';
+  coordinator.members = replies.map(([nodeId, { incarnation }]) => ({ nodeId, incarnation }));
+  coordinator.baseIndex = lastIndex(record);
+  coordinator.nextIndex = coordinator.baseIndex + 1;
+  const view: NewView = {
+    type: 'new-view',
+    epoch: coordinator.epoch,
+    members: coordinator.members,
+    bootstrap,
+    snapshot: needsSnapshot ? record.snapshot : null,
+    afterIndex,
+    entries: entriesAfter(record, afterIndex),
+    commitIndex: record.commitIndex,
+  };
+  effects.push({ type: 'send', message: view });
+}
+
+export function onNewView(views: Views, fromId: number, message: NewView, context: ViewContext, effects: Effect[]): void {
+  const { log } = views;
+  const included = message.members.some((m) => m.nodeId === views.selfId && m.incarnation === views.incarnation);
+  if (!context.peers.has(fromId) || !included || message.epoch !== log.record.promisedEpoch) return;
+  if (!install(log, { ...message, viewEpoch: message.epoch })) {
+    views.view = null;
+    return;
+  }
+  if (message.bootstrap) log.record = { ...log.record, valid: true, lost: false };
+  const baseIndex = lastIndex(log.record);
+  views.view = { epoch: message.epoch, leaderId: fromId, members: message.members, baseIndex };
+  views.waitingFor = null;
+  advance(views, message.commitIndex, effects);
+  effects.push({ type: 'save', record: log.record });
+  const names = message.members.map((member) => nodeName(context.electorate, member.nodeId));
+  const leader = nodeName(context.electorate, fromId);
+  notice(effects, 'view', 'info', `view ${message.epoch}: ${leader} leads ${names.join(', ')}`, {
+    epoch: message.epoch,
+    leader,
+    members: names.join(' '),
+  });
+}
+
+export function onAppend(views: Views, fromId: number, message: Append, effects: Effect[]): void {
+  const { log, view, coordinator } = views;
+  if (view === null || message.epoch !== view.epoch || fromId !== view.leaderId) return;
+  if (message.epoch !== log.record.promisedEpoch) return;
+  if (!follows(log.record, message.entries)) {
+    // Something was lost between the leader and us: leave, and be taken into the next view.
+    views.view = null;
+    return;
+  }
+  append(log, message.entries);
+  if (coordinator !== null && coordinator.nextIndex === lastIndex(log.record) + 1) coordinator.undeliveredSinceMs = 0;
+  advance(views, message.commitIndex, effects);
+  effects.push({ type: 'save', record: log.record });
+}
+
+export function onCommit(views: Views, message: Commit, effects: Effect[]): void {
+  if (views.view === null || message.epoch !== views.view.epoch) return;
+  advance(views, message.commitIndex, effects);
+}
+
+/** Commits what is known to be, applies it, and counts among those who know everything once caught up. */
+function advance(views: Views, commitIndex: number, effects: Effect[]): void {
+  const { log } = views;
+  commitTo(log, commitIndex, (entry: Entry, result: ApplyResult) => effects.push({ type: 'applied', entry, result }));
+  if (!log.record.valid && hasCaughtUp(views) && log.record.viewEpoch === views.view?.epoch) {
+    log.record = { ...log.record, valid: true, lost: false };
+    effects.push({ type: 'save', record: log.record });
+  }
+}
+
+/** A record has become durable: only now may be said what it holds. */
+export function onSaved(views: Views, record: DurableRecord, effects: Effect[]): void {
+  if (!views.storing) notice(effects, 'store', 'info', 'the store works again');
+  views.storing = true;
+  if (views.promising !== 0 && record.promisedEpoch >= views.promising) {
+    effects.push({ type: 'send', message: promiseReply(views, views.promising, record, true) });
+    views.promising = 0;
+  }
+  const { view } = views;
+  if (view !== null && record.viewEpoch === view.epoch && record.promisedEpoch === view.epoch) {
+    const ack: Ack = { type: 'ack', epoch: view.epoch, index: lastIndex(record), valid: record.valid };
+    effects.push({ type: 'send', message: ack });
+  }
+}
+
+/** The store has failed: this node says so, and takes part without promising or acknowledging. */
+export function onSaveFailed(views: Views, detail: string, nowMs: number, effects: Effect[]): void {
+  if (views.storing) notice(effects, 'store', 'error', `nothing can be stored: ${detail}`);
+  views.storing = false;
+  views.retrySaveMs = nowMs + saveRetryMs;
+  if (views.promising !== 0) {
+    effects.push({ type: 'send', message: promiseReply(views, views.promising, views.log.record, false) });
+    views.promising = 0;
+  }
+}
+
+export function onAck(views: Views, fromId: number, message: Ack, context: ViewContext, effects: Effect[]): void {
+  const { coordinator } = views;
+  if (coordinator === null || coordinator.epoch !== message.epoch || !message.valid) return;
+  if (coordinator.phase !== 'starting' && coordinator.phase !== 'active') return;
+  coordinator.acks.set(fromId, Math.max(message.index, coordinator.acks.get(fromId) ?? 0));
+  const stored = quorumValue(context.electorate, coordinator.acks);
+  if (stored === undefined || stored < coordinator.baseIndex) return;
+  if (coordinator.phase === 'starting') {
+    coordinator.phase = 'active';
+    coordinator.phaseSinceMs = context.nowMs;
+  } else if (stored <= views.log.record.commitIndex) {
+    return;
+  }
+  effects.push({ type: 'send', message: { type: 'commit', epoch: coordinator.epoch, commitIndex: stored } });
+  advance(views, stored, effects);
+}
+
+/** Orders commands, if this node leads and has room for them; false: nothing was done. */
+export function propose(
+  views: Views,
+  commands: readonly { readonly command: Command; readonly origin: Entry['origin'] }[],
+  context: ViewContext,
+  effects: Effect[],
+): boolean {
+  const { coordinator } = views;
+  if (coordinator === null || coordinator.phase !== 'active' || !context.quorate) return false;
+  const outstanding = coordinator.nextIndex - 1 - views.log.record.commitIndex;
+  if (outstanding + commands.length > outstandingLimit) return false;
+  const entries = commands.map(({ command, origin }, i) => ({
+    index: coordinator.nextIndex + i,
+    epoch: coordinator.epoch,
+    command,
+    origin,
+    wallMs: context.wallMs,
+  }));
+  coordinator.nextIndex += entries.length;
+  if (coordinator.undeliveredSinceMs === 0) coordinator.undeliveredSinceMs = context.nowMs;
+  const { commitIndex } = views.log.record;
+  const message: Message = { type: 'append', epoch: coordinator.epoch, entries, commitIndex };
+  effects.push({ type: 'send', message });
+  return true;
+}
+
+/** Everything that this leader has ordered is committed. */
+export function isSettledLeader(views: Views): boolean {
+  return leads(views) && views.coordinator?.nextIndex === views.log.record.commitIndex + 1;
+}

@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { entriesSchema, snapshotSchema } from '../agent/wire.js';
+import { HoldfastError } from '../core/errors.js';
+import type { DurableRecord } from '../core/log.js';
+import type { LoadResult, Store } from '../ports/store.js';
+
+/**
+ * The log on disk, design §3: `log` holds promises, entries and the name of the snapshot file that they follow;
+ * replacing `log` is the one step that makes a save count. Each file is a line with format, length and SHA-256 of
+ * what follows, then JSON. The previous `log` and its snapshot stay, for people.
+ */
+
+const format = 'holdfast-1';
+
+const logSchema = z.strictObject({
+  promisedEpoch: z.int().nonnegative(),
+  viewEpoch: z.int().nonnegative(),
+  valid: z.boolean(),
+  lost: z.boolean(),
+  commitIndex: z.int().nonnegative(),
+  snapshot: z.string().regex(/^snapshot-\d+-[0-9a-f]{16}$/),
+  entries: entriesSchema,
+});
+
+class Damage extends Error {}
+
+export class FileStore implements Store {
+  readonly #directory: string;
+  #snapshot: { readonly value: DurableRecord['snapshot']; readonly name: string } | null = null;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async load(): Promise<LoadResult> {
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      const text = await readIfThere(join(this.#directory, 'log'));
+      if (text === null) return (await this.#hasPrevious()) ? damaged(this.#directory, 'log is missing') : { outcome: 'empty' };
+      const log = check(logSchema, unwrap(text, 'log'), 'log');
+      const snapshotText = await readIfThere(join(this.#directory, log.snapshot));
+      if (snapshotText === null) throw new Damage(`${log.snapshot} is missing`);
+      const value = check(snapshotSchema, unwrap(snapshotText, log.snapshot), log.snapshot) as DurableRecord['snapshot'];
+      const { snapshot: name, ...rest } = log;
+      const record = { ...rest, snapshot: value } as DurableRecord;
+      assertConsistent(record);
+      this.#snapshot = { value, name };
+      return { outcome: 'loaded', record };
+    } catch (error) {
+      if (error instanceof Damage) return damaged(this.#directory, error.message);
+      throw storeError('read', this.#directory, error);
+    }
+  }
+
+  /** A previous log without a present one: what replaced it is lost. */
+  async #hasPrevious(): Promise<boolean> {
+    return (await readdir(this.#directory)).includes('log.previous');
+  }
+
+  async save(record: DurableRecord): Promise<void> {
+    try {
+      const name = await this.#saveSnapshot(record.snapshot);
+      const { snapshot: _, ...rest } = record;
+      await this.#replace('log', wrap(JSON.stringify({ ...rest, snapshot: name })));
+      if (this.#snapshot?.name !== name) await this.#removeOldSnapshots(name);
+      this.#snapshot = { value: record.snapshot, name };
+    } catch (error) {
+      throw storeError('write', this.#directory, error);
+    }
+  }
+
+  async #saveSnapshot(value: DurableRecord['snapshot']): Promise<string> {
+    if (this.#snapshot?.value === value) return this.#snapshot.name;
+    const text = wrap(JSON.stringify(value));
+    const name = `snapshot-${value.index}-${sha256(text).slice(0, 16)}`;
+    await this.#replace(name, text);
+    return name;
+  }
+
+  async #replace(name: string, text: string): Promise<void> {
+    const path = join(this.#directory, name);
+    const temporary = `${path}.new`;
+    try {
+      const file = await open(temporary, 'w', 0o600);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    if (name === 'log') await keepPrevious(path);
+    await rename(temporary, path);
+    await syncDirectory(this.#directory);
+  }
+
+  async #removeOldSnapshots(current: string): Promise<void> {
+    const kept = new Set([current, this.#snapshot?.name]);
+    for (const name of await readdir(this.#directory)) {
+      if (name.startsWith('snapshot-') && !kept.has(name)) await rm(join(this.#directory, name), { force: true });
+    }
+  }
+}
+
+async function keepPrevious(path: string): Promise<void> {
+  const previous = `${path}.previous`;
+  await rm(previous, { force: true });
+  await link(path, previous).catch((error: NodeJS.ErrnoException) => {
+    // There is none before the first save; any other failure shows again in the rename.
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Writes a small file so that it survives a reset right after. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+  await syncDirectory(dirname(path));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
+}
+
+function wrap(body: string): string {
+  return `${format} ${Buffer.byteLength(body)} ${sha256(body)}\n${body}`;
+}
+
+function unwrap(text: string, name: string): unknown {
+  const end = text.indexOf('\n');
+  const [kind, length, hash] = text.slice(0, Math.max(end, 0)).split(' ');
+  const body = text.slice(end + 1);
+  if (end < 0 || kind !== format) throw new Damage(`${name} is not in format ${format}`);
+  if (Number(length) !== Buffer.byteLength(body)) throw new Damage(`${name} is ${Buffer.byteLength(body)} bytes long, not ${length}`);
+  if (hash !== sha256(body)) throw new Damage(`${name} does not match its checksum`);
+  return JSON.parse(body);
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, name: string): T {
+  const checked = schema.safeParse(value);
+  if (checked.success) return checked.data;
+  const issue = checked.error.issues[0];
+  throw new Damage(`${name} is malformed at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+}
+
+function assertConsistent(record: DurableRecord): void {
+  const { snapshot, entries, commitIndex } = record;
+  const gap = entries.some((entry, i) => entry.index !== snapshot.index + 1 + i);
+  if (gap) throw new Damage('log does not follow its snapshot');
+  if (commitIndex < snapshot.index || commitIndex > snapshot.index + entries.length) {
+    throw new Damage(`log says that ${commitIndex} is committed, which it does not hold`);
+  }
+}
+
+function damaged(directory: string, detail: string): LoadResult {
+  return { outcome: 'damaged', detail: `${directory}: ${detail}` };
+}
+
+function storeError(what: 'read' | 'write', directory: string, error: unknown): HoldfastError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const remedy = code === 'ENOSPC' ? 'free some space' : code === 'EACCES' || code === 'EROFS' ? 'make it writable for root' : 'see to its file system';
+  return new HoldfastError('HF_STORE', `cannot ${what} ${directory}: ${code ?? message}: ${remedy}`, { cause: error });
+}

@@ -1,0 +1,30 @@
+import { writeSync } from 'node:fs';
+import { type Logger, pino } from 'pino';
+
+/** journald's priorities (sd-daemon(3)) for pino's levels. */
+const priorities: Readonly<Record<number, number>> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
+
+/**
+ * Lines of JSON on standard output, written synchronously: what was decided last must not be lost with the node.
+ * Under systemd each carries the prefix that gives journald its level.
+ */
+export function createLogger(level: string, underJournal: boolean): Logger {
+  const destination = {
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: 30,
+    write(line: string): void {
+      const prefix = underJournal ? `<${priorities[this.lastLevel] ?? 6}>` : '';
+      writeLine(prefix + line);
+    },
+  };
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** A full pipe or a closed one costs the line, never the agent. */
+function writeLine(line: string): void {
+  try {
+    writeSync(1, line);
+  } catch {
+    // Nobody is left to be told.
+  }
+}

@@ -1,0 +1,554 @@
+/**
+ * A small world for the core: machines with watchdogs and drifting clocks, an ordered multicast that splits and
+ * merges, disks, resources. Everything follows from the seed. What must never be is checked outside the code
+ * under test, at every change: see `violations`.
+ */
+import { apply, type ClusterState, type Command, emptyState } from '../src/core/cluster-state.js';
+import type { Effect } from '../src/core/effects.js';
+import { blankRecord, type DurableRecord } from '../src/core/log.js';
+import type { Entry, Message } from '../src/core/messages.js';
+import { type NodeEvent, type NodeState, newNode, step } from '../src/core/node.js';
+
+export interface SimulationOptions {
+  readonly nodes: number;
+  readonly fenceBoundMs: number;
+  readonly seed: number;
+}
+
+/** Totem's token 1000 and consensus 1200: a loss is seen after this. */
+const lossSeenMs = 2_200;
+const mergeSeenMs = 400;
+const effectiveMs = 3_000;
+
+interface Machine {
+  readonly nodeId: number;
+  readonly offsetMs: number;
+  readonly rate: number;
+  up: boolean;
+  boots: number;
+  bootedAtMs: number;
+  running: Set<string>;
+  disk: DurableRecord | null;
+  diskFull: boolean;
+  corosyncStopped: boolean;
+  /** What a stopped corosync has taken from its client and not sent. */
+  held: Uint8ArrayLike[];
+  inbox: NodeEvent[];
+  agent: AgentProcess | null;
+  agentStarts: number;
+  /** Watchdog: fires at this true time; null: not armed. */
+  firesAtMs: number | null;
+  ring: number;
+  /** Since when it is out of quorum in truth; null: it is quorate. */
+  cutSinceMs: number | null;
+}
+
+type Uint8ArrayLike = { readonly from: number; readonly message: Message };
+
+interface AgentProcess {
+  readonly generation: number;
+  readonly node: NodeState;
+  armed: boolean;
+  leaseDeadlineMs: number;
+  saving: boolean;
+  unsaved: DurableRecord | null;
+}
+
+export interface Violation {
+  readonly atMs: number;
+  readonly text: string;
+}
+
+export class Simulation {
+  nowMs = 1_000_000;
+  readonly machines: Machine[];
+  readonly violations: Violation[] = [];
+  readonly fenced: { readonly nodeId: number; readonly atMs: number }[] = [];
+  readonly resets: { readonly nodeId: number; readonly atMs: number; readonly sincePetMs: number }[] = [];
+  /** Answers to clients. */
+  readonly answers = new Map<string, { readonly index: number | null }>();
+  /** The one true log: the first commit of each index, by anybody. */
+  readonly committed: Entry[] = [];
+  readonly oracle: ClusterState = emptyState();
+  readonly #options: SimulationOptions;
+  #random: number;
+  #queue: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
+  #order = 0;
+  #ringSeq = 1;
+  #links: boolean[][];
+  #requests = 0;
+  /** Bugs planted by a test in the world itself. */
+  readonly worldOptions: { keeperStalls: boolean } = { keeperStalls: false };
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    this.#random = options.seed * 2_654_435_761 + 12_345;
+    this.#links = Array.from({ length: options.nodes }, () => Array.from({ length: options.nodes }, () => true));
+    this.machines = Array.from({ length: options.nodes }, (_, i) => this.#newMachine(i + 1));
+    for (const machine of this.machines) this.boot(machine.nodeId);
+    this.#reform(mergeSeenMs);
+  }
+
+  #newMachine(nodeId: number): Machine {
+    return {
+      nodeId,
+      offsetMs: this.int(0, 1_000_000),
+      rate: 1 + (this.random() - 0.5) / 1_000,
+      up: false,
+      boots: 0,
+      bootedAtMs: 0,
+      running: new Set(),
+      disk: null,
+      diskFull: false,
+      corosyncStopped: false,
+      held: [],
+      inbox: [],
+      agent: null,
+      agentStarts: 0,
+      firesAtMs: null,
+      ring: 0,
+      cutSinceMs: null,
+    };
+  }
+
+  // ---- chance and time ----
+
+  random(): number {
+    // mulberry32
+    this.#random = (this.#random + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#random ^ (this.#random >>> 15), 1 | this.#random);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  }
+
+  int(from: number, to: number): number {
+    return from + Math.floor(this.random() * (to - from + 1));
+  }
+
+  after(delayMs: number, run: () => void): void {
+    const item = { atMs: this.nowMs + delayMs, order: this.#order++, run };
+    let at = this.#queue.length;
+    while (at > 0 && (this.#queue[at - 1]?.atMs ?? 0) > item.atMs) at--;
+    this.#queue.splice(at, 0, item);
+  }
+
+  run(durationMs: number): void {
+    const endMs = this.nowMs + durationMs;
+    for (let next = this.#queue[0]; next !== undefined && next.atMs <= endMs; next = this.#queue[0]) {
+      this.#queue.shift();
+      this.nowMs = next.atMs;
+      next.run();
+    }
+    this.nowMs = endMs;
+  }
+
+  machine(nodeId: number): Machine {
+    const machine = this.machines[nodeId - 1];
+    if (machine === undefined) throw new Error(`no machine ${nodeId}`);
+    return machine;
+  }
+
+  #clockMs(machine: Machine): number {
+    return Math.floor(machine.offsetMs + (this.nowMs - machine.bootedAtMs) * machine.rate);
+  }
+
+  violation(text: string): void {
+    this.violations.push({ atMs: this.nowMs, text });
+  }
+
+  // ---- machines ----
+
+  boot(nodeId: number): void {
+    const machine = this.machine(nodeId);
+    if (machine.up) return;
+    machine.up = true;
+    machine.boots++;
+    machine.bootedAtMs = this.nowMs;
+    machine.corosyncStopped = false;
+    machine.inbox = [];
+    machine.held = [];
+    this.startAgent(nodeId);
+    this.#reform(mergeSeenMs);
+  }
+
+  powerOff(nodeId: number): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up) return;
+    machine.up = false;
+    machine.running.clear();
+    machine.agent = null;
+    machine.firesAtMs = null;
+    machine.ring = 0;
+    machine.cutSinceMs = null;
+    this.#reform(lossSeenMs);
+  }
+
+  #reset(machine: Machine, petAgoMs: number): void {
+    this.resets.push({ nodeId: machine.nodeId, atMs: this.nowMs, sincePetMs: petAgoMs });
+    this.powerOff(machine.nodeId);
+    this.after(this.int(2_000, 20_000), () => this.boot(machine.nodeId));
+  }
+
+  startAgent(nodeId: number): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up || machine.agent !== null) return;
+    machine.agentStarts++;
+    const node = newNode(
+      {
+        incarnation: `${nodeId}.${machine.agentStarts}`,
+        bootId: `boot-${nodeId}-${machine.boots}`,
+        startedMs: this.#clockMs(machine),
+        fenceBoundMs: this.#options.fenceBoundMs,
+        watchdog: { kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, active: machine.firesAtMs !== null },
+        protectionLabel: 'protected',
+        refusal: null,
+      },
+      machine.disk ?? blankRecord(false),
+    );
+    machine.agent = { generation: machine.agentStarts, node, armed: false, leaseDeadlineMs: 0, saving: false, unsaved: null };
+    this.#dispatch(machine, { type: 'configuration', configuration: this.#configuration(nodeId) });
+    this.#tick(machine, machine.agentStarts);
+    this.#announceRing(machine, true);
+    for (const other of this.#ringOf(machine)) if (other !== machine) this.#announceGroup(other, [nodeId]);
+  }
+
+  /** Killed: the kernel pets once more on behalf of the dead process, and only then lets the watchdog run. */
+  killAgent(nodeId: number, restartAfterMs: number | null): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up || machine.agent === null) return;
+    machine.agent = null;
+    if (machine.firesAtMs !== null) this.#pet(machine);
+    for (const other of this.#ringOf(machine)) this.#announceGroup(other, []);
+    const { boots } = machine;
+    if (restartAfterMs !== null) this.after(restartAfterMs, () => machine.boots === boots && this.startAgent(nodeId));
+  }
+
+  #configuration(nodeId: number) {
+    return {
+      localNodeId: nodeId,
+      clusterName: 'simulated',
+      nodes: this.machines.map((machine) => ({ nodeId: machine.nodeId, name: `node${machine.nodeId}`, votes: 1 })),
+      expectedVotes: this.machines.length,
+      deviceVotes: 0,
+      tokenMs: 1_000,
+      consensusMs: 1_200,
+      quorumOptions: [],
+    };
+  }
+
+  // ---- watchdog and keeper ----
+
+  #pet(machine: Machine): void {
+    const firesAtMs = this.nowMs + effectiveMs;
+    machine.firesAtMs = firesAtMs;
+    const { boots } = machine;
+    this.after(effectiveMs, () => {
+      if (machine.up && machine.boots === boots && machine.firesAtMs === firesAtMs) this.#reset(machine, effectiveMs);
+    });
+  }
+
+  #keeper(machine: Machine, agent: AgentProcess): void {
+    if (machine.agent !== agent || !machine.up) return;
+    const leftMs = (agent.leaseDeadlineMs - this.#clockMs(machine)) / machine.rate;
+    if (leftMs <= 0) {
+      // A stalled keeper cannot even ask for the reset: the hardware does it.
+      if (!this.worldOptions.keeperStalls) this.#reset(machine, 0);
+      return;
+    }
+    // Between the check and the pet the thread may stall, for as long as the watchdog lets it live.
+    const stallMs = this.worldOptions.keeperStalls && this.random() < 0.05 ? this.int(0, effectiveMs - 1) : 0;
+    this.after(stallMs, () => {
+      if (machine.agent !== agent || !machine.up || machine.firesAtMs === null) return;
+      this.#pet(machine);
+      this.after(Math.min(1_000, Math.max(1, leftMs - stallMs)), () => this.#keeper(machine, agent));
+    });
+  }
+
+  // ---- the network ----
+
+  connect(a: number, b: number, connected: boolean): void {
+    for (const [from, to] of [[a, b], [b, a]] as const) {
+      const row = this.#links[from - 1];
+      if (row !== undefined) row[to - 1] = connected;
+    }
+  }
+
+  partition(...groups: readonly (readonly number[])[]): void {
+    for (const a of this.machines) {
+      for (const b of this.machines) {
+        this.connect(a.nodeId, b.nodeId, groups.some((group) => group.includes(a.nodeId) && group.includes(b.nodeId)));
+      }
+    }
+    this.#reform(lossSeenMs);
+  }
+
+  heal(): void {
+    for (const row of this.#links) row.fill(true);
+    this.#reform(mergeSeenMs);
+  }
+
+  stopCorosync(nodeId: number): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up) return;
+    machine.corosyncStopped = true;
+    this.#reform(lossSeenMs);
+  }
+
+  continueCorosync(nodeId: number): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up || !machine.corosyncStopped) return;
+    machine.corosyncStopped = false;
+    this.#reform(mergeSeenMs);
+  }
+
+  #linked(a: Machine, b: Machine): boolean {
+    if (a === b) return true;
+    if (!a.up || !b.up || a.corosyncStopped || b.corosyncStopped) return false;
+    return this.#links[a.nodeId - 1]?.[b.nodeId - 1] === true;
+  }
+
+  #ringOf(machine: Machine): Machine[] {
+    return this.machines.filter((other) => other.up && other.ring === machine.ring && machine.ring !== 0);
+  }
+
+  /** The machines that can reach each other form new rings, some time after something has changed. */
+  #reform(delayMs: number): void {
+    this.#noteCuts();
+    this.after(delayMs + this.int(0, 300), () => this.#formRings());
+  }
+
+  #formRings(): void {
+    const assigned = new Set<Machine>();
+    for (const machine of this.machines) {
+      if (!machine.up || assigned.has(machine) || machine.corosyncStopped) continue;
+      const members = this.machines.filter((other) => !other.corosyncStopped && other.up && !assigned.has(other) && this.#linked(machine, other));
+      for (const member of members) assigned.add(member);
+      const same = members.every((member) => member.ring === machine.ring) && this.#ringOf(machine).length === members.length;
+      if (same && machine.ring !== 0) continue;
+      const ring = ++this.#ringSeq;
+      for (const member of members) member.ring = ring;
+      for (const member of members) this.#announceRing(member, true);
+    }
+    for (const machine of this.machines) this.#sendHeld(machine);
+  }
+
+  #sendHeld(machine: Machine): void {
+    if (!machine.up || machine.corosyncStopped) return;
+    const held = machine.held;
+    machine.held = [];
+    for (const { message } of held) this.#multicast(machine, message);
+    const inbox = machine.inbox;
+    machine.inbox = [];
+    for (const event of inbox) this.#dispatch(machine, event);
+  }
+
+  /** CPG's and the quorum service's events, in either order. */
+  #announceRing(machine: Machine, both: boolean): void {
+    if (machine.ring === 0) return;
+    const members = this.#ringOf(machine).map((member) => member.nodeId);
+    const ring = { nodeId: Math.min(...members), seq: machine.ring };
+    const quorate = members.length > this.machines.length / 2;
+    const totem = (): void => {
+      this.#deliver(machine, { type: 'ring', ring, members });
+      this.#announceGroup(machine, []);
+    };
+    const quorum = (): void => this.#deliver(machine, { type: 'quorum', quorate, ring, members });
+    const [first, second] = this.random() < 0.5 ? [totem, quorum] : [quorum, totem];
+    first();
+    if (both) this.after(this.int(0, 50), () => machine.ring === ring.seq && second());
+  }
+
+  #announceGroup(machine: Machine, joined: readonly number[]): void {
+    const members = this.#ringOf(machine).filter((member) => member.agent !== null).map(({ nodeId }) => ({ nodeId }));
+    this.#deliver(machine, { type: 'group', members, joined: joined.map((nodeId) => ({ nodeId })) });
+  }
+
+  /** Delivered in one order to all of the ring; whoever leaves the ring before misses it. */
+  #multicast(sender: Machine, message: Message): void {
+    if (sender.corosyncStopped) {
+      if (sender.held.length < 200) sender.held.push({ from: sender.nodeId, message });
+      return;
+    }
+    const ring = sender.ring;
+    if (ring === 0) return;
+    // A message on its way when the link goes reaches only some of those who are left.
+    this.#channel(ring, () => {
+      for (const receiver of this.machines) {
+        if (!receiver.up || receiver.ring !== ring || !this.#linked(sender, receiver)) continue;
+        this.#deliver(receiver, { type: 'message', fromId: sender.nodeId, message: structuredClone(message) });
+      }
+    });
+  }
+
+  readonly #channelFreeMs = new Map<number, number>();
+
+  #channel(ring: number, run: () => void): void {
+    const freeMs = Math.max(this.nowMs, this.#channelFreeMs.get(ring) ?? 0) + this.random() * 3;
+    this.#channelFreeMs.set(ring, freeMs);
+    this.after(freeMs - this.nowMs, run);
+  }
+
+  #deliver(machine: Machine, event: NodeEvent): void {
+    if (machine.corosyncStopped) return;
+    this.#dispatch(machine, event);
+  }
+
+  #noteCuts(): void {
+    for (const machine of this.machines) {
+      const reach = this.machines.filter((other) => other.up && this.#linked(machine, other)).length;
+      const quorate = machine.up && reach > this.machines.length / 2;
+      machine.cutSinceMs = quorate || !machine.up ? null : (machine.cutSinceMs ?? this.nowMs);
+    }
+  }
+
+  // ---- agents ----
+
+  #tick(machine: Machine, generation: number): void {
+    if (!machine.up || machine.agent?.generation !== generation) return;
+    this.#dispatch(machine, { type: 'tick' });
+    this.#check();
+    this.after(200 + this.random() * 20, () => this.#tick(machine, generation));
+  }
+
+  #dispatch(machine: Machine, event: NodeEvent): void {
+    const { agent } = machine;
+    if (agent === null || !machine.up) return;
+    const now = { bootMs: this.#clockMs(machine), wallMs: this.nowMs };
+    for (const effect of step(agent.node, event, now)) this.#carryOut(machine, agent, effect);
+  }
+
+  #carryOut(machine: Machine, agent: AgentProcess, effect: Effect): void {
+    switch (effect.type) {
+      case 'send':
+        return this.#multicast(machine, effect.message);
+      case 'save':
+        agent.unsaved = effect.record;
+        return this.#save(machine, agent);
+      case 'applied':
+        return this.#applied(effect.entry, machine);
+      case 'refused':
+        this.answers.set(effect.requestId, { index: null });
+        return;
+      case 'operate':
+        return this.#operate(machine, agent, effect);
+      case 'watchdog-adopt':
+        return this.#later(machine, agent, { type: 'opened' });
+      case 'watchdog-arm':
+        agent.armed = true;
+        agent.leaseDeadlineMs = effect.leaseDeadlineMs;
+        this.#pet(machine);
+        this.#keeper(machine, agent);
+        return this.#later(machine, agent, { type: 'armed' });
+      case 'watchdog-extend':
+        agent.leaseDeadlineMs = Math.max(agent.leaseDeadlineMs, effect.leaseDeadlineMs);
+        return;
+      case 'watchdog-release':
+        if (machine.running.size > 0) this.violation(`node ${machine.nodeId} disarms while it runs ${[...machine.running]}`);
+        machine.firesAtMs = null;
+        return this.#later(machine, agent, { type: 'released' });
+      case 'watchdog-reset':
+        return this.#reset(machine, 0);
+      case 'last-words':
+      case 'notice':
+        return;
+    }
+  }
+
+  #later(machine: Machine, agent: AgentProcess, event: (NodeEvent & { type: 'watchdog' })['event']): void {
+    this.after(this.int(1, 20), () => machine.agent === agent && this.#dispatch(machine, { type: 'watchdog', event }));
+  }
+
+  #save(machine: Machine, agent: AgentProcess): void {
+    if (agent.saving || agent.unsaved === null) return;
+    const record = agent.unsaved;
+    agent.unsaved = null;
+    agent.saving = true;
+    // The rename may reach the disk at any time until the fsync returns.
+    const durableMs = this.int(1, 30);
+    const { boots } = machine;
+    if (!machine.diskFull) {
+      this.after(this.int(0, durableMs), () => machine.agent === agent && machine.boots === boots && this.#write(machine, record));
+    }
+    this.after(durableMs, () => {
+      agent.saving = false;
+      if (machine.agent !== agent) return;
+      const full = machine.diskFull;
+      if (!full) this.#write(machine, record);
+      this.#dispatch(machine, full ? { type: 'save-failed', detail: 'ENOSPC' } : { type: 'saved', record });
+      this.#save(machine, agent);
+    });
+  }
+
+  #write(machine: Machine, record: DurableRecord): void {
+    machine.disk = structuredClone(record);
+  }
+
+  #operate(machine: Machine, agent: AgentProcess, effect: Effect & { type: 'operate' }): void {
+    const { operation, service, operationId } = effect;
+    const { boots } = machine;
+    const finish = (outcome: 'running' | 'stopped'): void => {
+      if (machine.agent !== agent) return;
+      this.#dispatch(machine, {
+        type: 'outcome',
+        outcome: { operationId, outcome, permanent: false, detail: '', monitorIntervalMs: 2_000 },
+      });
+    };
+    // An operation is a process of the machine, not of the agent: it goes on when the agent dies.
+    this.after(operation === 'monitor' ? this.int(1, 20) : this.int(20, 800), () => {
+      if (!machine.up || machine.boots !== boots) return;
+      if (operation === 'start') machine.running.add(service.sid);
+      if (operation === 'stop') machine.running.delete(service.sid);
+      this.#check();
+      finish(machine.running.has(service.sid) ? 'running' : 'stopped');
+    });
+  }
+
+  /** A client at a node asks for a change; its id finds the answer. */
+  request(nodeId: number, command: Command): string {
+    const requestId = `r${++this.#requests}`;
+    this.#dispatch(this.machine(nodeId), { type: 'request', requestId, command });
+    return requestId;
+  }
+
+  // ---- what must never be ----
+
+  #applied(entry: Entry, machine: Machine): void {
+    const first = this.committed[entry.index - 1];
+    if (first === undefined) {
+      if (entry.index !== this.committed.length + 1) this.violation(`commit ${entry.index} comes after ${this.committed.length}`);
+      this.committed.push(entry);
+      apply(this.oracle, entry.command, entry.index);
+      if (entry.command.type === 'node-fenced') this.#declared(entry.command.nodeId, entry.command.bootId);
+    } else if (JSON.stringify(first.command) !== JSON.stringify(entry.command) || first.epoch !== entry.epoch) {
+      this.violation(`node ${machine.nodeId} commits another ${entry.index} than was committed before`);
+    }
+    if (entry.origin !== null && entry.origin.nodeId === machine.nodeId) {
+      this.answers.set(entry.origin.requestId, { index: entry.index });
+    }
+  }
+
+  #declared(nodeId: number, bootId: string): void {
+    this.fenced.push({ nodeId, atMs: this.nowMs });
+    const machine = this.machine(nodeId);
+    const alive = machine.up && bootId === `boot-${nodeId}-${machine.boots}`;
+    if (alive && (machine.running.size > 0 || machine.firesAtMs !== null)) {
+      this.violation(`node ${nodeId} is declared fenced while it lives and runs ${[...machine.running].join(' ')}`);
+    }
+  }
+
+  #check(): void {
+    const places = new Map<string, number>();
+    for (const machine of this.machines) {
+      for (const sid of machine.running) {
+        const other = places.get(sid);
+        if (other !== undefined) this.violation(`${sid} runs on node ${other} and node ${machine.nodeId}`);
+        places.set(sid, machine.nodeId);
+      }
+      const { cutSinceMs } = machine;
+      const outMs = cutSinceMs === null ? 0 : this.nowMs - cutSinceMs;
+      if (machine.running.size > 0 && outMs > this.#options.fenceBoundMs) {
+        this.violation(`node ${machine.nodeId} has been out of quorum for ${Math.round(outMs)} ms and still runs ${[...machine.running].join(' ')}`);
+      }
+    }
+  }
+}
