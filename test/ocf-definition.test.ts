@@ -30,6 +30,7 @@ t.test('each mistake has its sentence', async (t) => {
     [web({ address: 'a', port: 'http' }), 'HF_AGENT', /takes an integer as port, not 'http'$/],
     [web({ address: 'a', verbose: 'Yes' }), 'HF_AGENT', /takes true or false .* as verbose, not 'Yes'$/],
     [web({ address: 'x'.repeat(4097) }), 'HF_ARGUMENT', /value of address has 4097 bytes; at most 4096/],
+    [web({ address: 'é'.repeat(2049) }), 'HF_ARGUMENT', /value of address has 4098 bytes/],
     [web({ address: 'a\0b' }), 'HF_ARGUMENT', /value of address holds a NUL/],
     [web({ 'a=b': 'c' }), 'HF_ARGUMENT', /'a=b' cannot be a parameter's name/],
     [web({ '\u001b[2J': 'c' }), 'HF_ARGUMENT', /^'\?\[2J' cannot be/],

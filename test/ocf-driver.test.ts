@@ -1,4 +1,6 @@
-import { appendFileSync, utimesSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, closeSync, existsSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { OcfDriver } from '../src/host/ocf-driver.js';
 import { runProcess } from '../src/host/ocf-process.js';
@@ -154,6 +156,16 @@ t.test('an agent that ends on SIGTERM is not waited for any longer', async (t) =
   t.ok(result.durationMs < 3000, `${result.durationMs} ms`);
 });
 
+t.test('a zombie that nobody reaps is not taken for a survivor', async (t) => {
+  // A shell starts `true` in the agent's group, then leaves for a session of its own and never waits.
+  fake.agent('zombie', '(true & echo $! >"$HERE/zombie"; exec setsid sleep 300) & echo $! >"$HERE/parent"; sleep 300');
+  const result = await driver.run('start', definition('zombie'), 500);
+  const [parent = 0] = pidsIn('parent');
+  t.teardown(() => process.kill(parent));
+  t.match(readFileSync(`/proc/${fake.read('zombie').trim()}/stat`, 'latin1'), / Z /, 'it is still there');
+  t.match(result.detail, /timed out after 0.5 s and was killed$/);
+});
+
 t.test('a daemon that keeps the output open holds nothing up and lives on', async (t) => {
   fake.agent('daemon', 'sleep 300 & echo $! >"$HERE/daemon"; echo "WARN: started" >&2; exit 1');
   const result = await driver.run('start', definition('daemon'), 5000);
@@ -208,6 +220,15 @@ t.test('meta-data are asked for once for each version of the agent', async (t) =
   t.equal(fake.read('asked').length, 3);
 });
 
+t.test('meta-data that could not be had are asked for again', async (t) => {
+  fake.agent('later', 'exit 0', '$(cat "$HERE/later" 2>/dev/null)');
+  const path = fake.path('resource.d/test/later');
+  writeFileSync(path, readFileSync(path, 'utf8').replace("<<'END'", '<<END'));
+  await t.rejects(driver.validate(definition('later', { address: 'a' })), { code: 'HF_AGENT' });
+  writeFileSync(fake.path('later'), plainMetaData);
+  await t.resolves(driver.validate(definition('later', { address: 'a' })));
+});
+
 t.test('meta-data that cannot be used: a sentence from validate, defaults for run', async (t) => {
   const meta = (name: string, body: string) =>
     fake.script(name, `#!/bin/sh\nif [ "$1" = meta-data ]; then ${body}; fi\nexit 0\n`);
@@ -247,3 +268,35 @@ t.test('many resources at once', async (t) => {
   );
   for (const [i, name] of names.entries()) t.match(results[i]?.detail, new RegExp(`: ${name}$`));
 });
+
+t.test('without file descriptors: an error that may pass, and a timeout still ends the group', async (t) => {
+  fake.agent('starved', 'trap "" TERM; echo $$ >"$HERE/starved"; while :; do sleep 300; done');
+  const running = driver.run('start', definition('starved'), 700);
+  while (!existsSync(fake.path('starved')) || fake.read('starved') === '') await sleep(10);
+  const [pid = 0] = pidsIn('starved');
+  const release = exhaustDescriptors();
+  const refused = await driver.run('start', definition('exit', { code: '0' }));
+  const ended = await running;
+  release();
+  t.match(refused, { outcome: 'error', permanent: false, detail: /cannot be run \(EMFILE\)$/ });
+  t.match(ended, { outcome: 'error', detail: /timed out after 0.7 s/ });
+  t.notOk(isAlive(pid));
+  t.match(await driver.run('start', definition('exit', { code: '0' })), { outcome: 'running' });
+});
+
+/** Opens all that this process may; the limit is lowered first, for it can be a million. */
+function exhaustDescriptors(): () => void {
+  const limit = (count: string) => execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${count}:`]);
+  const [, before = ''] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+  limit('256');
+  const open: number[] = [];
+  try {
+    for (;;) open.push(openSync('/dev/null', 'r'));
+  } catch {
+    // EMFILE: that is what is wanted.
+  }
+  return () => {
+    for (const fd of open) closeSync(fd);
+    limit(before);
+  };
+}

@@ -52,8 +52,9 @@ export async function runProcess(request: ProcessRequest): Promise<ProcessEnd & 
   } catch (error) {
     return { kind: 'unstartable', code: errnoName(error), stdout: '', stderr: '', truncated: false };
   }
-  const stdout = new Tail(child.stdout, request.keepBytes);
-  const stderr = new Tail(child.stderr, request.keepBytes);
+  // Undefined, whatever the types say, when descriptors ran out (EMFILE).
+  const stdout = new Tail(child.stdout ?? null, request.keepBytes);
+  const stderr = new Tail(child.stderr ?? null, request.keepBytes);
   try {
     const end = await settle(child, request);
     if (end.kind === 'exit' || end.kind === 'signal') {
@@ -103,19 +104,30 @@ async function waitForGroup(groupId: number, limitMs: number): Promise<string[]>
 
 /**
  * The living processes of a group. kill(-pgid, 0) alone would count zombies, which stay for ever where PID 1
- * does not reap, as in many containers.
+ * does not reap, as in many containers; it decides when /proc cannot be read (EMFILE).
  */
 async function groupMembers(groupId: number): Promise<string[]> {
   if (!signalGroup(groupId, 0)) return [];
-  const members: string[] = [];
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    // pid (comm) state ppid pgrp ...; comm may itself hold parentheses and spaces (proc(5)).
-    const [, comm, state = '', group] = /^\d+ \((.*)\) (\S) \d+ (\d+) /s.exec(stat) ?? [];
-    if (group === String(groupId) && !'ZX'.includes(state)) members.push(`pid ${pid} (${comm}, state ${state})`);
+  try {
+    const members: string[] = [];
+    for (const pid of await readdir('/proc')) {
+      if (!/^\d+$/.test(pid)) continue;
+      // pid (comm) state ppid pgrp ...; comm may itself hold parentheses and spaces (proc(5)).
+      const [, comm, state = '', group] = /^\d+ \((.*)\) (\S) \d+ (\d+) /s.exec(await readStat(pid)) ?? [];
+      if (group === String(groupId) && !'ZX'.includes(state)) members.push(`pid ${pid} (${comm}, state ${state})`);
+    }
+    return members;
+  } catch (error) {
+    return [`process group ${groupId} (/proc cannot be read: ${errnoName(error)})`];
   }
-  return members;
+}
+
+/** Empty when the process is gone. */
+function readStat(pid: string): Promise<string> {
+  return readFile(`/proc/${pid}/stat`, 'latin1').catch((error: unknown) => {
+    if (['ENOENT', 'ESRCH'].includes(errnoName(error))) return '';
+    throw error;
+  });
 }
 
 /** False when there is no such group any more. */
