@@ -66,3 +66,13 @@ export function namespaces(kind: 'net' | 'mnt' | 'pid' | 'uts'): Map<string, num
   }
   return found;
 }
+
+/** Looks every 50 ms; false when the limit has passed. */
+export async function until(condition: () => boolean, limitMs: number): Promise<boolean> {
+  const deadline = performance.now() + limitMs;
+  while (!condition()) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return true;
+}
