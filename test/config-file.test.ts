@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { HoldfastError } from '../src/core/errors.js';
 import { loadConfig } from '../src/host/config-file.js';
 
-const dir = t.testdir();
+const dir = mkdtempSync(join(tmpdir(), 'holdfast-config-'));
+t.teardown(() => rmSync(dir, { recursive: true }));
 const file = join(dir, 'holdfast.toml');
 
 t.test('a file is read, a missing one means defaults', async (t) => {

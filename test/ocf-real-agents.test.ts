@@ -43,7 +43,6 @@ if (skip !== false) {
 
 function cycles(): void {
   const driver = new OcfDriver();
-  const directory = t.testdir();
   const addresses = () => execFileSync('ip', ['-o', 'addr', 'show', 'lo'], { encoding: 'utf8' });
   const mounts = () => readFileSync('/proc/self/mounts', 'utf8');
   const heartbeat = (agent: string, parameters: Record<string, string> = {}): ResourceDefinition => ({
@@ -78,12 +77,12 @@ function cycles(): void {
   cycle(heartbeat('IPaddr2', { ip: '192.0.2.10', cidr_netmask: '32', nic: 'lo' }), () =>
     addresses().includes('192.0.2.10/32'),
   );
-  const mountPoint = `${directory}/mnt`;
+  const mountPoint = '/run/mount-point';
   mkdirSync(mountPoint);
   cycle(heartbeat('Filesystem', { device: 'holdfast-test', directory: mountPoint, fstype: 'tmpfs' }), () =>
     mounts().includes(` ${mountPoint} tmpfs`),
   );
-  cycle(heartbeat('symlink', { link: `${directory}/link`, target: tmpdir() }), () => existsSync(`${directory}/link`));
+  cycle(heartbeat('symlink', { link: '/run/link', target: tmpdir() }), () => existsSync('/run/link'));
   cycle(heartbeat('anything', { binfile: '/bin/sleep', cmdline_options: '300' }), () =>
     processRuns('/run/anything_real-anything.pid'),
   );
