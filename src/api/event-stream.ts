@@ -52,6 +52,8 @@ export function createEventStream(control: AgentControl, limits: typeof eventLim
       if (stop === null) start();
       clients.add(response);
       response.once('close', () => detach(response));
+      // The client has gone, or says no more and does not listen either: the two look the same.
+      response.socket?.once('end', () => response.end());
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       response.write(': events of holdfastd from now on\n\n');
     },

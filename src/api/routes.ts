@@ -3,6 +3,7 @@ import type { AgentControl, Mutation } from '../agent/control.js';
 import { HoldfastError } from '../core/errors.js';
 import { nearestName } from '../core/nearest-name.js';
 import { HttpRefusal, sendJson } from './answers.js';
+import type { Commit } from './commit.js';
 import type { EventStream } from './event-stream.js';
 import { readJson } from './request-body.js';
 import { parseAdd, parseNothing, parseSet, parseSid } from './request-schema.js';
@@ -11,8 +12,7 @@ import { parseAdd, parseNothing, parseSet, parseSid } from './request-schema.js'
 export interface RouteContext {
   readonly control: AgentControl;
   readonly events: EventStream;
-  /** Resolves when committed. */
-  commit(mutation: Mutation): Promise<{ readonly index: number }>;
+  readonly commit: Commit;
 }
 
 type Handler = (context: RouteContext, sid: string, body: unknown) => unknown;
