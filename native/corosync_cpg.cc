@@ -108,7 +108,10 @@ void CpgConnection::OnGroup(cpg_handle_t handle, const cpg_name*, const cpg_addr
 void CpgConnection::OnRing(cpg_handle_t handle, cpg_ring_id ring, uint32_t memberCount, const uint32_t* members) {
   CpgConnection* self = Of(handle);
   if (self == nullptr) return;
-  self->sink_(RingEvent{{ring.nodeid, ring.seq}, std::vector<uint32_t>(members, members + memberCount)});
+  RingEvent event{{ring.nodeid, ring.seq}, std::vector<uint32_t>(members, members + memberCount)};
+  // One that forms while we join is announced twice.
+  if (!(event == self->ring_)) self->sink_(event);
+  self->ring_ = std::move(event);
   self->ReleaseHeld();
 }
 

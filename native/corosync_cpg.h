@@ -65,6 +65,7 @@ class CpgConnection {
   // Corosync announces who left or came with a ring *before* that ring (measured); the port promises the ring
   // first. Until the ring is announced the events wait here.
   bool awaitingRing_ = true;
+  RingEvent ring_;
   std::vector<Event> held_;
 };
 

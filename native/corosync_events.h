@@ -54,6 +54,7 @@ struct QuorumEvent {
 struct RingEvent {
   RingId ring;
   std::vector<uint32_t> members;
+  bool operator==(const RingEvent& other) const { return ring == other.ring && members == other.members; }
 };
 
 struct GroupMember {
