@@ -18,6 +18,13 @@
         "native/corosync_quorum.cc",
         "native/corosync_session.cc",
         "native/corosync_thread.cc",
+        "native/emulated_device.cc",
+        "native/emulator_client.cc",
+        "native/emulator_query.cc",
+        "native/keeper.cc",
+        "native/keeper_binding.cc",
+        "native/keeper_memory.cc",
+        "native/kernel_device.cc",
         "native/system.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],

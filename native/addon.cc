@@ -1,16 +1,16 @@
 // The export table of the addon, and nothing else.
 #include <napi.h>
 
-#if __has_include("corosync.h")
 #include "corosync.h"
-#endif
+#include "emulator_query.h"
+#include "keeper_binding.h"
 #include "system.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   holdfast::InitSystem(env, exports);
-#if __has_include("corosync.h")
+  holdfast::InitKeeper(env, exports);
+  holdfast::InitEmulatorQuery(env, exports);
   holdfast::InitCorosync(env, exports);
-#endif
   return exports;
 }
 
