@@ -1,0 +1,49 @@
+import { HoldfastError } from '../core/errors.js';
+import { coloured, type Paint, plain } from './render.js';
+
+/** Colour on a terminal, unless the user objects (no-color.org). */
+export function paintFor(stream: NodeJS.WriteStream): Paint {
+  const objected = (process.env.NO_COLOR ?? '') !== '' || process.env.TERM === 'dumb';
+  return stream.isTTY && !objected ? coloured : plain;
+}
+
+/** Resolves when the text is out, so that a slow reader slows us down instead of filling our memory. */
+export function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(`${text}\n`, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+export function printJson(value: unknown): Promise<void> {
+  return print(JSON.stringify(value, null, 2));
+}
+
+/** Dots on a terminal once something takes longer than two seconds. */
+export function startProgress(what: string): () => void {
+  if (!process.stderr.isTTY) return () => undefined;
+  let shown = false;
+  const show = () => {
+    process.stderr.write(shown ? '.' : `waiting for ${what} `);
+    shown = true;
+  };
+  let ticker: NodeJS.Timeout | undefined;
+  const starter = setTimeout(() => {
+    show();
+    ticker = setInterval(show, 1_000);
+  }, 2_000);
+  return () => {
+    clearTimeout(starter);
+    clearInterval(ticker);
+    if (shown) process.stderr.write('\n');
+  };
+}
+
+/** Rejects when the user, or the system, wants an end; until `stop` is called. */
+export function interruption(message: string): { readonly passed: Promise<never>; stop(): void } {
+  let onSignal = (): void => undefined;
+  const passed = new Promise<never>((_resolve, reject) => {
+    onSignal = () => reject(new HoldfastError('HF_OUTCOME_UNKNOWN', message));
+  });
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  return { passed, stop: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
+}
