@@ -1,6 +1,7 @@
 import { HoldfastError } from '../core/errors.js';
 import type { Cluster, ClusterEvent, SendResult } from '../ports/cluster.js';
 import type { CorosyncLink, CorosyncNative, CorosyncStats, LinkEvent } from './corosync-native.js';
+import { loadNative } from './native.js';
 
 /** Half of what one CPG message may hold (1 047 552 bytes), so that none is ever sent in fragments. */
 const maxMessageBytes = 512 * 1024;
@@ -13,7 +14,8 @@ const limits = {
 } as const;
 
 export interface CorosyncClusterOptions {
-  readonly native: CorosyncNative;
+  /** The addon's, by default. */
+  readonly native?: CorosyncNative;
   /** CPG group, 1 to 128 bytes; `holdfast` by default. */
   readonly group?: string;
   /**
@@ -28,8 +30,8 @@ export interface CorosyncCluster extends Cluster {
   stats(): CorosyncStats;
 }
 
-/** The real cluster: a link to corosync on a thread of its own. Throws HoldfastError HF_ARGUMENT. */
-export function createCorosyncCluster(options: CorosyncClusterOptions): CorosyncCluster {
+/** The real cluster: a link to corosync on a thread of its own. Throws HoldfastError HF_ARGUMENT or HF_ADDON. */
+export function createCorosyncCluster(options: CorosyncClusterOptions = {}): CorosyncCluster {
   const group = options.group ?? 'holdfast';
   const groupBytes = Buffer.byteLength(group);
   if (groupBytes < 1 || groupBytes > 128) throw badArgument(`the group name has ${groupBytes} bytes; use 1 to 128`);
@@ -37,9 +39,8 @@ export function createCorosyncCluster(options: CorosyncClusterOptions): Corosync
   if (!Number.isSafeInteger(stallMs) || stallMs < 100 || stallMs > 600_000) {
     throw badArgument(`stallMs is ${stallMs}; use a whole number from 100 to 600000`);
   }
-  return new LinkedCluster(
-    (bell) => new options.native.CorosyncLink({ ...limits, group, stallMs, maxMessageBytes }, bell),
-  );
+  const { CorosyncLink } = options.native ?? loadNative();
+  return new LinkedCluster((bell) => new CorosyncLink({ ...limits, group, stallMs, maxMessageBytes }, bell));
 }
 
 class LinkedCluster implements CorosyncCluster {
