@@ -114,6 +114,8 @@ const lrmReport = z.strictObject({
 /** CPG_MEMBERS_MAX of corosync. */
 const perNode = 128;
 
+const ack = z.strictObject({ type: z.literal('ack'), epoch: count, index: count, valid: z.boolean() });
+
 const message = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('heartbeat'),
@@ -126,6 +128,7 @@ const message = z.discriminatedUnion('type', [
     promisedEpoch: count,
     commitIndex: count,
     storing: z.boolean(),
+    stored: ack.nullable(),
     echoes: z.array(z.strictObject({ nodeId: count, incarnation: shortText, seq: count })).max(perNode),
     silences: z.array(z.strictObject({ nodeId: count, silenceMs: count })).max(perNode),
     lrm: lrmReport,
@@ -163,7 +166,7 @@ const message = z.discriminatedUnion('type', [
     commitIndex: count,
   }),
   z.strictObject({ type: z.literal('append'), epoch: count, entries: entriesSchema, commitIndex: count }),
-  z.strictObject({ type: z.literal('ack'), epoch: count, index: count, valid: z.boolean() }),
+  ack,
   z.strictObject({ type: z.literal('commit'), epoch: count, commitIndex: count }),
   z.strictObject({ type: z.literal('request'), requestId: shortText, command }),
   z.strictObject({

@@ -52,9 +52,9 @@ export function lastIndex(record: DurableRecord): number {
   return record.snapshot.index + record.entries.length;
 }
 
-/** Nothing was ever stored or promised. */
+/** No command was ever stored here; if that is so of all nodes, none was ever committed. */
 export function isBlank(record: DurableRecord): boolean {
-  return !record.lost && record.viewEpoch === 0 && lastIndex(record) === 0;
+  return !record.lost && lastIndex(record) === 0;
 }
 
 export function entriesAfter(record: DurableRecord, index: number): readonly Entry[] {

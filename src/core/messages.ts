@@ -55,6 +55,8 @@ export interface Heartbeat {
   readonly promisedEpoch: number;
   readonly commitIndex: number;
   readonly storing: boolean;
+  /** Last acknowledgement, repeated. */
+  readonly stored: Ack | null;
   /** For each node whose heartbeat was granted: the last sequence number delivered from it. */
   readonly echoes: readonly { readonly nodeId: number; readonly incarnation: string; readonly seq: number }[];
   /** For each node outside the adopted view: milliseconds since the last grant to it, or since this agent's start. */
@@ -81,7 +83,7 @@ export interface PromiseReply {
   readonly commitIndex: number;
   /** Knows what it ever acknowledged; false after a lost or damaged store. */
   readonly valid: boolean;
-  /** Nothing was ever stored here. */
+  /** No command was ever stored here. */
   readonly blank: boolean;
 }
 

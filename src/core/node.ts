@@ -35,6 +35,7 @@ import {
   onAppend,
   onCommit,
   onFetch,
+  onHeartbeatOf,
   onLogPart,
   onNewView,
   onPrepare,
@@ -317,7 +318,7 @@ function onMessage(
   const { views } = cluster;
   switch (message.type) {
     case 'heartbeat':
-      return onHeartbeat(node, cluster, fromId, message, context);
+      return onHeartbeat(node, cluster, fromId, message, context, effects);
     case 'prepare':
       return onPrepare(views, fromId, message, context, effects);
     case 'promise':
@@ -349,9 +350,10 @@ function onHeartbeat(
   fromId: number,
   heartbeat: Heartbeat,
   context: ViewContext,
+  effects: Effect[],
 ): void {
   const { views, grants, lease, selfId } = cluster;
-  views.highestEpoch = Math.max(views.highestEpoch, heartbeat.promisedEpoch);
+  onHeartbeatOf(views, fromId, heartbeat, context, effects);
   if (heard(cluster.peers, fromId, heartbeat, context.nowMs)) cluster.heartbeatDue = true;
   const inView = views.view?.members.some(
     (member) => member.nodeId === fromId && member.incarnation === heartbeat.incarnation,
@@ -551,6 +553,7 @@ function heartbeat(node: NodeState, cluster: ClusterPart, lrm: Heartbeat['lrm'],
     promisedEpoch: node.log.record.promisedEpoch,
     commitIndex: node.log.record.commitIndex,
     storing: views.storing,
+    stored: views.stored,
     echoes: [...grants.echoes].map(([nodeId, echo]) => ({ nodeId, ...echo })),
     silences: outside.map(({ nodeId }) => ({ nodeId, silenceMs: silenceMs(grants, nodeId, nowMs) })),
     lrm,

@@ -20,6 +20,7 @@ import type {
   Commit,
   Entry,
   Fetch,
+  Heartbeat,
   LogPart,
   Message,
   NewView,
@@ -45,6 +46,8 @@ export interface Views {
   retrySaveMs: number;
   /** The view whose log was adopted; null: none. Grants and actions need one. */
   view: AdoptedView | null;
+  /** Last acknowledgement sent; heartbeats repeat it. */
+  stored: Ack | null;
   /** Epoch to promise to its candidate as soon as the promise is durable; 0: none. */
   promising: number;
   /** Highest epoch ever heard of. */
@@ -114,6 +117,7 @@ export function newViews(selfId: number, incarnation: string, log: Log): Views {
     storing: true,
     retrySaveMs: 0,
     view: null,
+    stored: null,
     promising: 0,
     highestEpoch: log.record.promisedEpoch,
     coordinator: null,
@@ -143,14 +147,21 @@ export function considerView(views: Views, context: ViewContext, effects: Effect
     if (views.coordinator?.phase !== 'active') views.coordinator = null;
     return;
   }
-  const live = liveMembers(context.peers, views.selfId, context.nowMs);
-  if (live[0]?.nodeId !== views.selfId) return;
+  if (!isCandidate(views, context)) return;
   const coordinator = views.coordinator;
   if (coordinator === null || needsNewView(views, coordinator, context)) {
     startPrepare(views, context, effects);
   } else if (coordinator.phase === 'preparing') {
     finishPrepare(views, coordinator, context, effects);
   }
+}
+
+/** The lowest live node leads, of those that can store: a leader whose own promise is lost could lead one epoch twice. */
+function isCandidate(views: Views, context: ViewContext): boolean {
+  const able = liveMembers(context.peers, views.selfId, context.nowMs).find((peer) =>
+    peer.nodeId === views.selfId ? views.storing : peer.heartbeat?.storing !== false,
+  );
+  return able?.nodeId === views.selfId;
 }
 
 function retrySave(views: Views, context: ViewContext, effects: Effect[]): void {
@@ -257,6 +268,7 @@ function finishPrepare(views: Views, coordinator: Coordinator, context: ViewCont
   const answered = coordinator.asked.every((nodeId) => coordinator.promises.has(nodeId));
   if (!answered && context.nowMs - coordinator.phaseSinceMs < promiseWaitMs) return;
   const granted = [...coordinator.promises].filter(([, reply]) => reply.granted);
+  if (!coordinator.promises.get(views.selfId)?.granted) return;
   const bootstrap = isBootstrap(context.electorate, granted);
   const counting = granted.filter(([, reply]) => reply.valid || bootstrap);
   if (!isQuorum(context.electorate, counting.map(([nodeId]) => nodeId))) {
@@ -423,9 +435,26 @@ export function onSaved(views: Views, record: DurableRecord, effects: Effect[]):
   }
   const { view } = views;
   if (view !== null && record.viewEpoch === view.epoch && record.promisedEpoch === view.epoch) {
-    const ack: Ack = { type: 'ack', epoch: view.epoch, index: lastIndex(record), valid: record.valid };
-    effects.push({ type: 'send', message: ack });
+    views.stored = { type: 'ack', epoch: view.epoch, index: lastIndex(record), valid: record.valid };
+    effects.push({ type: 'send', message: views.stored });
   }
+}
+
+/** Heartbeats repeat what a lost message may have said: what is stored, and what is committed. */
+export function onHeartbeatOf(
+  views: Views,
+  fromId: number,
+  heartbeat: Heartbeat,
+  context: ViewContext,
+  effects: Effect[],
+): void {
+  views.highestEpoch = Math.max(views.highestEpoch, heartbeat.promisedEpoch);
+  if (heartbeat.stored !== null) onAck(views, fromId, heartbeat.stored, context, effects);
+  const { view, log } = views;
+  if (view === null || fromId !== view.leaderId || heartbeat.epoch !== view.epoch) return;
+  // What the leader has committed it has sent before: if it is not here, it was lost on the way.
+  if (heartbeat.commitIndex > lastIndex(log.record)) views.view = null;
+  else advance(views, heartbeat.commitIndex, effects);
 }
 
 /** The store has failed: this node says so, and takes part without promising or acknowledging. */
