@@ -48,7 +48,9 @@ if (upToDate()) {
 }
 const nodeDir = findNodeDir();
 if (!nodeDir)
-  fail('include/node/node_api.h is neither beside the running node nor in /usr or /usr/local: install the headers of Node');
+  fail(
+    'include/node/node_api.h is neither beside the running node nor in /usr or /usr/local: install the headers of Node',
+  );
 const nodeGyp = findNodeGyp();
 if (!nodeGyp) fail('cannot find the node-gyp that comes with npm: install npm, or set npm_config_node_gyp');
 

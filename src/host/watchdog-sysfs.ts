@@ -1,0 +1,142 @@
+/** What /sys, /dev and /proc say of a kernel watchdog, without opening it: opening an idle one arms it. */
+import type { Stats } from 'node:fs';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoldfastError } from '../core/errors.js';
+
+export interface KernelWatchdogState {
+  readonly identity: string;
+  readonly active: boolean;
+  readonly timeoutS: number;
+  readonly minTimeoutS: number;
+  readonly maxTimeoutS: number;
+  readonly pretimeoutS: number;
+  readonly nowayout: boolean;
+  readonly bootStatus: number;
+  /** False: an old driver (ib700, IPMI) that has no entry in sysfs, so that all but the device's number is unknown. */
+  readonly inSysfs: boolean;
+}
+
+export interface Holder {
+  readonly pid: number;
+  readonly program: string;
+}
+
+/** The reserved number of /dev/watchdog; the same device as watchdog0 where that exists. */
+const miscWatchdog = '10:130';
+
+const unknownState: KernelWatchdogState = {
+  identity: 'unknown',
+  active: false,
+  timeoutS: 0,
+  minTimeoutS: 0,
+  maxTimeoutS: 0,
+  pretimeoutS: 0,
+  nowayout: false,
+  bootStatus: 0,
+  inSysfs: false,
+};
+
+/** Linux's `dev_t` as user space sees it, see makedev(3). */
+function deviceNumber(file: Stats): string {
+  const rdev = BigInt(file.rdev);
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
+}
+
+async function statDevice(device: string, root: string): Promise<Stats> {
+  try {
+    return await stat(join(root, device));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ENOENT')
+      throw new HoldfastError('HF_WATCHDOG', `cannot look at ${device}: ${code}`, { cause: error });
+    throw new HoldfastError(
+      'HF_WATCHDOG',
+      `there is no ${device} (ENOENT): load this board's watchdog driver, or softdog, or name another device`,
+      { cause: error },
+    );
+  }
+}
+
+async function attribute(folder: string, name: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(folder, name), 'utf8')).trim();
+  } catch {
+    // Attributes that a driver does not have are not there, or refuse to be read.
+    return undefined;
+  }
+}
+
+async function numberOf(folder: string, name: string): Promise<number> {
+  const value = Number(await attribute(folder, name));
+  return Number.isSafeInteger(value) ? value : 0;
+}
+
+/** The folder of each watchdog in sysfs by device number; watchdog0 by /dev/watchdog's as well. */
+async function sysfsFolders(root: string): Promise<Map<string, string>> {
+  const folders = new Map<string, string>();
+  const parent = join(root, '/sys/class/watchdog');
+  for (const name of await readdir(parent).catch(() => [])) {
+    const folder = join(parent, name);
+    const number = await attribute(folder, 'dev');
+    if (number) folders.set(number, folder);
+    if (name === 'watchdog0') folders.set(miscWatchdog, folder);
+  }
+  return folders;
+}
+
+/**
+ * Reads the state of a kernel watchdog without opening it.
+ * @param root prefix of /dev and /sys; only tests set it
+ * @throws HF_WATCHDOG if it is missing, or not a watchdog
+ */
+export async function readKernelWatchdog(device: string, root = '/'): Promise<KernelWatchdogState> {
+  const file = await statDevice(device, root);
+  const number = deviceNumber(file);
+  const folder = file.isCharacterDevice() ? (await sysfsFolders(root)).get(number) : undefined;
+  if (!folder && !(file.isCharacterDevice() && number === miscWatchdog)) {
+    throw new HoldfastError('HF_WATCHDOG', `${device} is not a watchdog: name one of /dev/watchdog*`);
+  }
+  if (!folder) return unknownState;
+  return {
+    identity: (await attribute(folder, 'identity')) || unknownState.identity,
+    active: (await attribute(folder, 'state')) === 'active',
+    timeoutS: await numberOf(folder, 'timeout'),
+    minTimeoutS: await numberOf(folder, 'min_timeout'),
+    maxTimeoutS: await numberOf(folder, 'max_timeout'),
+    pretimeoutS: await numberOf(folder, 'pretimeout'),
+    nowayout: (await numberOf(folder, 'nowayout')) === 1,
+    bootStatus: await numberOf(folder, 'bootstatus'),
+    inSysfs: true,
+  };
+}
+
+/** Who has the device open, if /proc tells; reading it needs the right to look at the holder. */
+export async function findHolder(device: string, root = '/'): Promise<Holder | undefined> {
+  const own = deviceNumber(await stat(join(root, device)));
+  const folders = await sysfsFolders(root);
+  // Two numbers with one folder are one device.
+  const same = (number: string): boolean =>
+    number === own || (folders.has(own) && folders.get(number) === folders.get(own));
+  for (const pid of await readdir(join(root, '/proc'))) {
+    if (!/^[0-9]+$/.test(pid)) continue;
+    if (await holds(join(root, '/proc', pid, 'fd'), same)) {
+      return { pid: Number(pid), program: (await attribute(join(root, '/proc', pid), 'comm')) ?? 'unknown' };
+    }
+  }
+  return undefined;
+}
+
+async function holds(folder: string, same: (number: string) => boolean): Promise<boolean> {
+  for (const fd of await readdir(folder).catch(() => [])) {
+    const path = join(folder, fd);
+    // Most descriptors are sockets and pipes: readlink is cheap and tells.
+    const target = await readlink(path).catch(() => '');
+    if (!target.startsWith('/')) continue;
+    const file = await stat(path).catch(() => undefined);
+    if (file?.isCharacterDevice() && same(deviceNumber(file))) return true;
+  }
+  return false;
+}
