@@ -11,6 +11,7 @@ import { createEventStream } from '../src/api/event-stream.js';
 import { serverLimits } from '../src/api/limits.js';
 import { mayChange, type PeerCredentials } from '../src/api/peer-authority.js';
 import { createStatusServer } from '../src/api/status-server.js';
+import { AssertionError } from '../src/core/assert.js';
 import { HoldfastError } from '../src/core/errors.js';
 import { FakeAgentControl, fittingTiming, healthyReport } from './fake-agent-control.js';
 import { sendHostileRequests } from './hostile-requests.js';
@@ -230,6 +231,18 @@ t.test('a defect is told apart, and its text stays in the log', async (t) => {
   t.match(read, { status: 500, body: { error: { code: 'HF_INTERNAL' } } });
   t.notMatch(read.body.error?.message, /secret/);
   t.equal(fixture.logged.length, 2);
+});
+
+t.test('a broken assertion is not kept from whoever stops the agent for it', async (t) => {
+  const fixture = await serve(t);
+  const broken = new AssertionError('the commit index went back');
+  fixture.control.status = () => {
+    throw broken;
+  };
+  const thrown = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+  t.match(await ask(fixture, 'GET', '/v1/status'), { status: 500, body: { error: { code: 'HF_INTERNAL' } } });
+  t.equal(await thrown, broken);
+  process.setUncaughtExceptionCaptureCallback(null);
 });
 
 t.test('who may change', async (t) => {
