@@ -91,10 +91,13 @@ t.test('one node', async (t) => {
   await t.test('corosync killed and started again', async (t) => {
     const client = clientFor(t, nodes, 1);
     await groupOf(client, 1);
+    // Some given to corosync, most still queued here: all are lost with it.
+    nodes.signal(1, 'SIGSTOP');
+    await client.send(0, 500);
     await nodes.kill(1);
     const gone = await client.event('disconnected');
     t.match(gone.reason, /CS_ERR_LIBRARY/);
-    t.strictSame((await client.send(0, 3)).sent, { sent: 0, full: 0, disconnected: 3 });
+    t.strictSame((await client.send(500, 3)).sent, { sent: 0, full: 0, disconnected: 3 });
     const from = client.events.length;
     // Long enough for several attempts, which are not told each.
     await sleep(700);
@@ -104,11 +107,11 @@ t.test('one node', async (t) => {
     t.equal(client.events[from]?.type, 'configuration', 'the first event of the new connection');
     await quorate(client, from);
     t.equal((await client.send(7, 1)).sent.sent, 1);
-    await client.event('message', undefined, from);
+    await client.event('message', (event) => event.text === '7', from);
     t.strictSame(
       client.messages().map((message) => message.text),
       ['7'],
-      'what was refused never comes',
+      'what was lost or refused never comes',
     );
   });
 
@@ -195,7 +198,7 @@ t.test('two nodes', async (t) => {
 
   await t.test('a process whose event loop is stuck leaves, and comes back', async (t) => {
     const [fromOne, fromTwo] = [one.events.length, two.events.length];
-    two.tell({ do: 'block', forMs: 4_000 });
+    const blocked = two.block(4_000);
     const start = performance.now();
     // Something for it to leave alone.
     await one.send(0, 10);
@@ -205,6 +208,7 @@ t.test('two nodes', async (t) => {
     t.ok(tookMs > 900 && tookMs < 2_500, `the limit is 1 s: ${tookMs} ms`);
     await sleep(500);
     t.equal(one.events.at(-1), left, 'it stays away as long as it is stuck');
+    await blocked;
     const gone = await two.event('disconnected', undefined, fromTwo);
     t.match(gone.reason, /event loop.*CS_ERR_TIMEOUT/);
     await groupOf(two, 2, fromTwo);
@@ -242,4 +246,47 @@ t.test('two nodes', async (t) => {
     );
     t.equal(one.events.at(-1)?.type, 'group', 'and only then it left');
   });
+});
+
+t.test('more than one can eat', async (t) => {
+  const nodes = await upFor(t, { count: 2 });
+  const one = clientFor(t, nodes, 1);
+  const two = clientFor(t, nodes, 2);
+  await Promise.all([groupOf(one, 2), groupOf(two, 2)]);
+
+  await t.test('a slow process is spared more than its queue holds, and misses nothing', async (t) => {
+    const from = two.events.length;
+    const blocked = two.block(2_500);
+    let sent = 0;
+    for (let from = 0; sent < 6_000; from += 1_000) sent += (await one.send(from, 1_000)).sent.sent;
+    await one.until('own messages', () => one.messages()[sent - 1]);
+    t.equal((await blocked).inboundEvents, 4_096, 'the bound of the inbound queue');
+    await two.until('all messages', () => two.messages()[sent - 1]);
+    t.strictSame(two.messages(), one.messages());
+    t.notOk(kinds(two.events.slice(from)).includes('disconnected'));
+  });
+
+  await t.test('exit in the middle of traffic', async (t) => {
+    const from = one.events.length;
+    two.tell({ do: 'send', from: 0, count: 1_000, size: 1_000 });
+    two.tell({ do: 'exit' });
+    await two.exited;
+    t.equal(two.child.exitCode, 0, 'no crash, no wait');
+    t.equal((await groupOf(one, 1, from)).left.length, 1);
+  });
+});
+
+t.test('votes and options are those that corosync uses', async (t) => {
+  const twoNode = await upFor(t, { count: 2, quorum: 'two_node: 1\n  last_man_standing: 1' });
+  const withTwoNode = await clientFor(t, twoNode, 1).event('configuration');
+  t.strictSame(
+    withTwoNode.configuration.quorumOptions,
+    ['last_man_standing', 'two_node', 'wait_for_all'],
+    'wait_for_all is implied by two_node',
+  );
+  const device =
+    'device {\n    model: net\n    votes: 1\n    net {\n      host: 10.99.0.9\n      algorithm: ffsplit\n    }\n  }';
+  const withDevice = await upFor(t, { count: 2, quorum: device });
+  const configured = await clientFor(t, withDevice, 1).event('configuration');
+  t.match(configured.configuration, { expectedVotes: 3, deviceVotes: 1, quorumOptions: [] });
 });
