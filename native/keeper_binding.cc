@@ -65,7 +65,8 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
       failure.ThrowAsJavaScriptException();
       return;
     }
-    callback_ = Napi::Persistent(info[2].As<Napi::Function>());
+    // A property, not a reference of ours: the bell knows this object, and a cycle through native code is never collected.
+    info.This().As<Napi::Object>()["bell"] = info[2];
     context_ = std::make_unique<Napi::AsyncContext>(env, "holdfast:keeper");
     HangBell(env);
   }
@@ -114,10 +115,13 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
     const uint32_t notices = keeper_->TakeNotices(&result);
     if (notices == 0) return;
     const bool done = (notices & kNoticeResult) != 0;
-    if (done) uv_unref(reinterpret_cast<uv_handle_t*>(&bell_->poll));
-    callback_.MakeCallback(Value(),
-                           {Napi::Number::New(env, notices), done ? ResultToJs(env, result) : env.Undefined()},
-                           *context_);
+    const Napi::Object self = Value();
+    if (done) {
+      uv_unref(reinterpret_cast<uv_handle_t*>(&bell_->poll));
+      Unref();
+    }
+    self.Get("bell").As<Napi::Function>().MakeCallback(
+        self, {Napi::Number::New(env, notices), done ? ResultToJs(env, result) : env.Undefined()}, *context_);
     if (env.IsExceptionPending()) napi_fatal_exception(env, env.GetAndClearPendingException().Value());
   }
 
@@ -126,7 +130,9 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
     const Command command{static_cast<CommandType>(info[0].ToNumber().Int32Value()), info[1].ToNumber().Int32Value(),
                           NsFromMs(info[2]), NsFromMs(info[3]), NsFromMs(info[4])};
     if (bell_ == nullptr || !keeper_->Post(command)) return Napi::Boolean::New(info.Env(), false);
+    // Neither the process nor this object goes away before the result is there.
     uv_ref(reinterpret_cast<uv_handle_t*>(&bell_->poll));
+    Ref();
     return Napi::Boolean::New(info.Env(), true);
   }
 
@@ -158,7 +164,6 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
 
   Keeper* keeper_ = nullptr;
   Bell* bell_ = nullptr;
-  Napi::FunctionReference callback_;
   std::unique_ptr<Napi::AsyncContext> context_;
 };
 
