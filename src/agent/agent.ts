@@ -59,6 +59,7 @@ export class Agent {
   /** Watchdog calls one after the other. */
   #watchdogTurn: Promise<void> = Promise.resolve();
   #connected = false;
+  #storeProblem: string | null = null;
   /** An assertion failed: nothing is done any more, and the watchdog does the rest. */
   #failed: Error | null = null;
   readonly #onFailure: (error: Error) => void;
@@ -78,13 +79,13 @@ export class Agent {
     return this.#connected;
   }
 
-  get failed(): Error | null {
-    return this.#failed;
+  /** Why the last save failed; null if it worked. */
+  get storeProblem(): string | null {
+    return this.#storeProblem;
   }
 
-  /** What happens from outside: the keeper's expiry. */
-  watchdogEvent(event: NodeEvent & { type: 'watchdog' }): void {
-    this.dispatch(event);
+  get failed(): Error | null {
+    return this.#failed;
   }
 
   dispatch(event: NodeEvent): void {
@@ -222,9 +223,11 @@ export class Agent {
       this.#unsaved = null;
       try {
         await this.#ports.store.save(record);
+        this.#storeProblem = null;
         this.dispatch({ type: 'saved', record });
       } catch (error) {
         if (!(error instanceof HoldfastError)) throw error;
+        this.#storeProblem = error.message;
         this.dispatch({ type: 'save-failed', detail: error.message });
       }
     }

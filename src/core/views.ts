@@ -256,7 +256,8 @@ export function onPromise(
   views.highestEpoch = Math.max(views.highestEpoch, message.promisedEpoch);
   const { coordinator } = views;
   if (coordinator === null || coordinator.phase !== 'preparing' || coordinator.epoch !== message.epoch) return;
-  if (message.promisedEpoch > coordinator.epoch) {
+  if (!message.granted && message.storing && message.promisedEpoch >= coordinator.epoch) {
+    // Promised to another already: ask again with a higher one.
     startPrepare(views, context, effects);
     return;
   }

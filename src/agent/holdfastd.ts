@@ -1,0 +1,223 @@
+#!/usr/bin/env node
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { createStatusServer, type StatusServer } from '../api/status-server.js';
+import { HoldfastError } from '../core/errors.js';
+import { blankRecord, type DurableRecord } from '../core/log.js';
+import type { NodeOptions, WatchdogFacts } from '../core/node.js';
+import { loadConfig, defaultConfigFile } from '../host/config-file.js';
+import { createCorosyncCluster } from '../host/corosync-cluster.js';
+import { FileStore, writeDurably } from '../host/file-store.js';
+import { groupIdOf } from '../host/group-id.js';
+import { createHostClock } from '../host/host-clock.js';
+import { createWatchdog, type KeeperWatchdog } from '../host/keeper-watchdog.js';
+import { createLogger } from '../host/logger.js';
+import { loadNative, type Native } from '../host/native.js';
+import { OcfDriver } from '../host/ocf-driver.js';
+import { chooseWatchdogDevice } from '../host/watchdog-choice.js';
+import type { Store } from '../ports/store.js';
+import type { WatchdogInfo } from '../ports/watchdog.js';
+import { Agent } from './agent.js';
+import type { Config } from './config.js';
+import { LocalControl } from './local-control.js';
+import { statusReport, timingReport } from './report.js';
+import type { Protection } from './status.js';
+
+/** The daemon: reads its configuration, joins the ports to the agent, and ends cleanly. */
+
+/** sysexits(3): a configuration that cannot be used; systemd need not try again. */
+const exitConfig = 78;
+const exitFailed = 70;
+/** How long an ending agent waits for the watchdog and for corosync. */
+const stopMs = 4_000;
+
+const usage = `usage: holdfastd [--config FILE]
+
+Runs the Holdfast agent of this node. FILE is ${defaultConfigFile} unless named.`;
+
+interface WatchdogFindings {
+  readonly watchdog: KeeperWatchdog | null;
+  readonly info: WatchdogInfo | null;
+  readonly problem: string | null;
+  readonly protection: Protection;
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const file = parseArguments(argv);
+  const config = loadConfig(file);
+  const log = createLogger(config.logLevel, process.env.JOURNAL_STREAM !== undefined);
+  const native = loadNative();
+  const clock = createHostClock(native);
+  const findings = await findWatchdog(config, native);
+  const store = new FileStore(config.stateDir);
+  const record = await loadRecord(store, log);
+  const options = nodeOptions(config, findings, clock.bootMs());
+  const driver = new OcfDriver({ ocfRoot: config.ocfRoot });
+  const drivers = new Map([[driver.type, driver]]);
+  const agent = new Agent(
+    options,
+    record,
+    {
+      clock,
+      cluster: createCorosyncCluster({ native }),
+      store,
+      watchdog: findings.watchdog,
+      drivers,
+      log,
+      lastWords: (reason) => writeLastWords(config.stateDir, options.bootId, reason),
+    },
+    () => onAgentFailure(findings),
+  );
+  findings.watchdog?.onEvent((event) => onKeeperEvent(agent, event, log));
+  const control = new LocalControl(agent, drivers, reports(agent, findings, clock.bootMs));
+  const server = createStatusServer({
+    socketPath: config.socket,
+    control,
+    peerCredentials: (fd) => peerCredentials(native, fd),
+    ...(config.adminGroup === null ? {} : { adminGid: groupIdOf(config.adminGroup) }),
+    log,
+  });
+  await server.listen();
+  endOnSignals(agent, server, log);
+  log.info({ version, incarnation: options.incarnation, bootId: options.bootId, config: file }, `holdfastd ${version} starts`);
+  if (findings.protection !== 'protected') log.warn({}, findings.protection);
+  agent.start();
+}
+
+function parseArguments(argv: readonly string[]): string {
+  const [option, value, ...rest] = argv;
+  if (option === undefined) return defaultConfigFile;
+  if (option === '--help' || option === '-h') {
+    process.stdout.write(`${usage}\n`);
+    process.exit(0);
+  }
+  if (option === '--version') {
+    process.stdout.write(`${version}\n`);
+    process.exit(0);
+  }
+  if (option !== '--config' || value === undefined || rest.length > 0) {
+    throw new HoldfastError('HF_ARGUMENT', `holdfastd takes only --config FILE, not '${argv.join(' ')}'`);
+  }
+  return value;
+}
+
+const version: string = (
+  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+async function findWatchdog(config: Config, native: Native): Promise<WatchdogFindings> {
+  try {
+    const { kappa, allowUnvalidated } = config.watchdog;
+    const emulated = config.watchdog.kind === 'emulated';
+    const target =
+      config.watchdog.kind === 'emulated'
+        ? { emulator: config.watchdog.emulator }
+        : { device: await chooseWatchdogDevice(config.watchdog.device) };
+    const watchdog = createWatchdog({ ...target, ...(kappa === null ? {} : { kappa }) }, native);
+    const info = await watchdog.inspect();
+    if (emulated) return { watchdog, info, problem: null, protection: 'UNPROTECTED (emulated)' };
+    if (info.validated) return { watchdog, info, problem: null, protection: 'protected' };
+    const problem = allowUnvalidated
+      ? null
+      : `${info.device} was never seen to reset this machine: set watchdog.allowUnvalidated = true to run resources all the same`;
+    return { watchdog, info, problem, protection: 'UNPROTECTED (unvalidated)' };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    return { watchdog: null, info: null, problem: error.message, protection: 'UNPROTECTED (no watchdog)' };
+  }
+}
+
+async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {
+  const loaded = await store.load();
+  if (loaded.outcome === 'loaded') return loaded.record;
+  const lost = loaded.outcome === 'damaged';
+  if (lost) log.error({}, `the store is damaged (${loaded.detail}): this node joins as one that knows nothing`);
+  return blankRecord(lost);
+}
+
+function nodeOptions(config: Config, findings: WatchdogFindings, startedMs: number): NodeOptions {
+  return {
+    incarnation: randomBytes(8).toString('hex'),
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    startedMs,
+    fenceBoundMs: config.fenceBoundMs,
+    watchdog: findings.info && watchdogFacts(findings.info),
+    protectionLabel: findings.protection,
+    refusal: findings.problem,
+  };
+}
+
+function watchdogFacts({ kappa, minTimeoutS, maxTimeoutS, active }: WatchdogInfo): WatchdogFacts {
+  return { kappa, minTimeoutS, maxTimeoutS, active };
+}
+
+/** The agent has stopped itself. If something is armed, the watchdog ends this node; if not, a new agent may try. */
+function onAgentFailure(findings: WatchdogFindings): void {
+  const state = findings.watchdog?.stats().state ?? 'idle';
+  if (state === 'idle') process.exit(exitFailed);
+}
+
+function onKeeperEvent(agent: Agent, event: { readonly type: string; readonly error?: string }, log: Logger): void {
+  if (event.type === 'expired') agent.dispatch({ type: 'watchdog', event: { type: 'expired' } });
+  else if (event.type === 'pet-works') log.info({}, 'the watchdog takes pets again');
+  else log.error({ error: event.error }, `${event.type}: the watchdog answers ${event.error}`);
+}
+
+async function writeLastWords(directory: string, bootId: string, reason: string): Promise<void> {
+  const words = { bootId, reason, wallMs: Date.now() };
+  await writeDurably(join(directory, 'last-words.json'), `${JSON.stringify(words)}\n`);
+}
+
+function reports(agent: Agent, findings: WatchdogFindings, nowMs: () => number) {
+  const { info } = findings;
+  const kappaSource = info?.kind === 'emulated' ? 'the emulator' : info?.validated ? 'measured' : 'assumed';
+  return {
+    status: () =>
+      statusReport({
+        node: agent.node,
+        nowMs: nowMs(),
+        version,
+        connected: agent.connected,
+        failed: agent.failed,
+        protection: findings.protection,
+        watchdog: info,
+        watchdogProblem: findings.problem,
+        keeper: findings.watchdog?.stats() ?? null,
+        storeProblem: agent.storeProblem,
+      }),
+    timing: () => timingReport(agent.node, kappaSource),
+  };
+}
+
+function peerCredentials(native: Native, fd: number): { pid: number; uid: number; gid: number } {
+  const credentials = native.peerCredentials(fd);
+  if (typeof credentials === 'number') throw new Error(`SO_PEERCRED: errno ${credentials}`);
+  return credentials;
+}
+
+function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
+  let ending = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (ending) return;
+      ending = true;
+      log.info({ signal }, `${signal}: ending`);
+      setTimeout(() => process.exit(0), stopMs).unref();
+      Promise.all([agent.stop(), server.close()]).then(
+        () => process.exit(0),
+        (error: Error) => {
+          log.error({ err: error }, `ending failed: ${error.message}`);
+          process.exit(exitFailed);
+        },
+      );
+    });
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  if (!(error instanceof HoldfastError)) throw error;
+  process.stderr.write(`holdfastd: ${error.message} [${error.code}]\n`);
+  process.exit(error.code === 'HF_CONFIG' || error.code === 'HF_ARGUMENT' ? exitConfig : 1);
+});
