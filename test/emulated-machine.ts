@@ -71,6 +71,11 @@ export class EmulatedMachine {
     return this.machine?.exitCode === null && this.machine.signalCode === null;
   }
 
+  /** Resolves when the machine is dead and gone. */
+  async died(): Promise<void> {
+    if (this.alive && this.machine) await once(this.machine, 'exit');
+  }
+
   events(name?: string): EmulatorEvent[] {
     let text = '';
     try {

@@ -33,7 +33,7 @@ t.test('pets while the lease is extended, and asks for the reset when it is not'
   t.ok(asked.bootMs >= leaseDeadlineMs, 'not before the deadline');
   t.ok(asked.bootMs < leaseDeadlineMs + promptMs, `${asked.bootMs - leaseDeadlineMs} ms after it`);
   await lab.waitFor('machine-gone');
-  t.notOk(lab.alive, 'the machine is dead');
+  await lab.died();
 
   const pets = lab.petInstants();
   t.ok(pets.length >= 8, `${pets.length} pets in ${leaseMs + 1_500} ms`);
@@ -122,7 +122,7 @@ t.test('a reset is final, asked for every second, and nothing petted after it', 
   t.ok(lab.alive, 'no-reboot lets it live');
   await lab.control('no-reboot', 'off');
   await lab.waitFor('machine-gone');
-  t.notOk(lab.alive);
+  await lab.died();
 });
 
 t.test('a reset works for one who has opened nothing', async (t) => {

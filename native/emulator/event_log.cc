@@ -6,8 +6,6 @@
 
 #include <cstdio>
 
-#include "../clock.h"
-
 namespace holdfast::emulator {
 
 std::string JsonString(std::string_view text) {
@@ -28,10 +26,10 @@ int EventLog::Open(const std::string& path) {
   return fd_ < 0 ? errno : 0;
 }
 
-void EventLog::Write(std::string_view event, std::string_view fields) const {
+void EventLog::Write(std::string_view event, std::string_view fields, int64_t atNs) const {
   if (fd_ < 0) return;
   char stamp[48];
-  std::snprintf(stamp, sizeof stamp, "{\"bootMs\":%.3f,\"event\":", static_cast<double>(BootNs()) / kNsPerMs);
+  std::snprintf(stamp, sizeof stamp, "{\"bootMs\":%.3f,\"event\":", static_cast<double>(atNs) / kNsPerMs);
   std::string line = stamp + JsonString(event);
   if (!fields.empty()) line.append(",").append(fields);
   line += "}\n";

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "../clock.h"
+
 namespace holdfast::emulator {
 
 // Quoted and escaped; what is not printable ASCII becomes `?`.
@@ -20,7 +22,7 @@ class EventLog {
   // 0 or an errno.
   int Open(const std::string& path);
   // `fields` is empty or further JSON members without the braces: `"pid":7`.
-  void Write(std::string_view event, std::string_view fields = {}) const;
+  void Write(std::string_view event, std::string_view fields = {}, int64_t atNs = BootNs()) const;
 
  private:
   int fd_ = -1;

@@ -125,10 +125,11 @@ void Server::OnHangUp(int fd) {
   close(fd);
   if (fd != opener_) return;
   opener_ = -1;
-  switch (device_.Close(BootNs())) {
+  const int64_t nowNs = BootNs();
+  switch (device_.Close(nowNs)) {
     case Closing::kMagic: return log_.Write("magic-close");
     case Closing::kStopped: return log_.Write("close-stopped");
-    case Closing::kPetted: return log_.Write("release-pet");
+    case Closing::kPetted: return log_.Write("release-pet", {}, nowNs);
     case Closing::kIdle: return log_.Write("close");
   }
 }
@@ -165,7 +166,8 @@ int Server::Execute(const Request& request, int fd) {
     case Verb::kWrite: error = device_.Write(static_cast<char>(request.value), nowNs); break;
     case Verb::kSetTimeout:
       error = device_.SetTimeout(request.value, nowNs);
-      log_.Write("settimeout", "\"timeoutS\":" + std::to_string(request.value) + ",\"error\":" + std::to_string(error));
+      log_.Write("settimeout", "\"timeoutS\":" + std::to_string(request.value) + ",\"error\":" + std::to_string(error),
+                 nowNs);
       return error;
     case Verb::kReset:
       log_.Write("reset-requested",
@@ -178,7 +180,7 @@ int Server::Execute(const Request& request, int fd) {
       return 0;
     default: return ENOTTY;
   }
-  log_.Write("pet", "\"active\":" + std::string(device_.IsActive() ? "true" : "false"));
+  log_.Write("pet", "\"active\":" + std::string(device_.IsActive() ? "true" : "false"), nowNs);
   return error;
 }
 
@@ -191,7 +193,8 @@ int Server::OpenDevice(int fd, int64_t nowNs) {
   const std::string why = machine_.Find();
   log_.Write("open", std::string("\"wasActive\":") + (wasActive ? "true" : "false") +
                          ",\"active\":" + (device_.IsActive() ? "true" : "false") + ",\"machine\":" +
-                         (why.empty() ? std::to_string(machine_.pid()) : JsonString(why)));
+                         (why.empty() ? std::to_string(machine_.pid()) : JsonString(why)),
+             nowNs);
   return 0;
 }
 
