@@ -76,9 +76,8 @@ heal_all() { hub nft 'flush set bridge lab pairs; flush set bridge lab from; flu
 
 # cuts_of NODE: "in", "out", "in out" or nothing.
 cuts_of() {
-  local set text=
-  for set in to from; do
-    if hub nft list set bridge lab $set | grep -qF "\"v$1\""; then text+=" $([ $set = to ] && echo in || echo out)"; fi
-  done
+  local text=
+  [[ $(hub nft list set bridge lab to) != *"\"v$1\""* ]] || text+=' in'
+  [[ $(hub nft list set bridge lab from) != *"\"v$1\""* ]] || text+=' out'
   echo "${text# }"
 }
