@@ -43,7 +43,7 @@ interface Peer {
   readonly credentials: PeerCredentials | null;
   /** The answer under way. */
   response: ServerResponse | null;
-  /** No further request is served. */
+  /** Its connection ends with the answer under way. */
   ending: boolean;
 }
 
@@ -122,7 +122,7 @@ class HttpStatusServer implements StatusServer {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const peer = this.#peers.get(request.socket);
-    if (peer === undefined || peer.ending) return;
+    if (peer === undefined) return;
     if (peer.response !== null) {
       // A request before the answer to the last: clients do not do that, floods do. The answer is sent, then it ends.
       peer.ending = true;
