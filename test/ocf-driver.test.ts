@@ -75,6 +75,7 @@ t.test('environment, session and standard input are the agent’s own', async (t
     OCF_ROOT: fake.root,
     OCF_RA_VERSION_MAJOR: '1',
     OCF_RA_VERSION_MINOR: '1',
+    HOLDFAST_OPERATION: `ocf:web ${process.pid} 12345`,
     OCF_RESOURCE_INSTANCE: 'web',
     OCF_RESOURCE_TYPE: 'look',
     OCF_RESOURCE_PROVIDER: 'test',
@@ -272,16 +273,21 @@ t.test('many resources at once', async (t) => {
 t.test('without file descriptors: an error that may pass, and a timeout still ends the group', async (t) => {
   fake.agent('starved', 'trap "" TERM; echo $$ >"$HERE/starved"; while :; do sleep 300; done');
   const running = driver.run('start', definition('starved'), 700);
+  const fresh = new OcfDriver({ ocfRoot: fake.root, runtimeDirectory: fake.runtimeDirectory });
   while (!existsSync(fake.path('starved')) || fake.read('starved') === '') await sleep(10);
   const [pid = 0] = pidsIn('starved');
   const release = exhaustDescriptors();
   const refused = await driver.run('start', definition('exit', { code: '0' }));
+  const blind = await fresh.run('start', definition('exit', { code: '0' }));
   const ended = await running;
   release();
   t.match(refused, { outcome: 'error', permanent: false, detail: /cannot be run \(EMFILE\)$/ });
   t.match(ended, { outcome: 'error', detail: /timed out after 0.7 s/ });
   t.notOk(isAlive(pid));
-  t.match(await driver.run('start', definition('exit', { code: '0' })), { outcome: 'running' });
+  t.match(blind, { outcome: 'error', permanent: false, detail: /^cannot look for operations .*\(EMFILE\)$/ });
+  for (const each of [driver, fresh]) {
+    t.match(await each.run('start', definition('exit', { code: '0' })), { outcome: 'running' });
+  }
 });
 
 /** Opens all that this process may; the limit is lowered first, for it can be a million. */

@@ -11,6 +11,7 @@ import { agentWords } from './ocf-agent-words.js';
 import { type AgentName, checkDefinition, checkParameters } from './ocf-definition.js';
 import { type AgentSurroundings, baseEnvironment, operationEnvironment } from './ocf-environment.js';
 import { exitMeaning, judgeExit } from './ocf-exit-codes.js';
+import { EarlierOperations, operationMark } from './ocf-leftovers.js';
 import { type AgentMetaData, findAction, maxMetaDataBytes, parseMetaData } from './ocf-metadata.js';
 import { type ProcessEnd, type ProcessOutput, runProcess } from './ocf-process.js';
 import { XmlError } from './ocf-xml.js';
@@ -52,6 +53,7 @@ export class OcfDriver implements ResourceDriver {
   readonly #surroundings: AgentSurroundings;
   readonly #metaDataTimeoutMs: number;
   readonly #killGraceMs: number;
+  readonly #earlier: EarlierOperations;
   readonly #metaData = new Map<string, { readonly version: string; readonly content: Promise<AgentMetaData> }>();
   /** Resources last seen running here: a monitor of any other is a probe. At most one entry a resource. */
   readonly #running = new Set<string>();
@@ -63,6 +65,7 @@ export class OcfDriver implements ResourceDriver {
     };
     this.#metaDataTimeoutMs = options.metaDataTimeoutMs ?? 10_000;
     this.#killGraceMs = options.killGraceMs ?? 5000;
+    this.#earlier = new EarlierOperations(this.#surroundings.ocfRoot, this.#killGraceMs);
   }
 
   /**
@@ -147,6 +150,12 @@ export class OcfDriver implements ResourceDriver {
 
   async #run(operation: ResourceOperation, definition: ResourceDefinition, givenMs?: number): Promise<Verdict> {
     const name = checkDefinition(definition);
+    const survivors = await this.#earlier.end(definition.sid);
+    if (survivors.length > 0) {
+      const what = `even SIGKILL did not end ${survivors.join(', ')}, left by an earlier holdfastd`;
+      const detail = `${operation} of ${name.full}: not run, for ${what}; it may take a restart of the node`;
+      return { outcome: 'error', permanent: false, detail };
+    }
     const file = await findAgent(this.#surroundings.ocfRoot, name);
     const action = await this.#action(operation, name);
     const timeoutMs = Math.min(maxTimeoutMs, givenMs ?? action?.timeoutMs ?? defaultTimeoutMs);
@@ -157,6 +166,7 @@ export class OcfDriver implements ResourceDriver {
       file: file.path,
       args: [operation],
       environment: {
+        ...operationMark(definition.sid, timeoutMs),
         ...operationEnvironment({
           operation,
           instance: definition.sid.slice(this.type.length + 1),

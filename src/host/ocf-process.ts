@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { endGroup, errnoName } from './ocf-process-group.js';
 
 export interface ProcessRequest {
   readonly file: string;
@@ -31,10 +31,6 @@ export type ProcessEnd =
 
 /** How long a daemon that inherited the output may hold up the result after the agent's exit. */
 const drainMs = 50;
-/** How long to wait for a killed group to be gone: more than a busy machine needs to tear down memory. */
-const killedMs = 2000;
-const pollMs = 50;
-
 /**
  * Runs a program in a session of its own, without a shell, stdin closed, in `/`. Never rejects. Settles on the
  * program's *exit*: daemons that it started may keep its output open and are left alone. After the timeout the
@@ -82,66 +78,8 @@ async function settle(child: ChildProcess, request: ProcessRequest): Promise<Pro
   const end = await Promise.race([exited, late]);
   deadline.abort();
   if (end !== undefined) return end;
-  return { kind: 'timeout', survivors: child.pid === undefined ? [] : await endGroup(child.pid, request.killGraceMs) };
-}
-
-/** SIGTERM, then SIGKILL; answers who is left (`pid 12 (mount, state D)`). */
-async function endGroup(groupId: number, graceMs: number): Promise<string[]> {
-  signalGroup(groupId, 'SIGTERM');
-  if ((await waitForGroup(groupId, graceMs)).length === 0) return [];
-  signalGroup(groupId, 'SIGKILL');
-  return waitForGroup(groupId, killedMs);
-}
-
-async function waitForGroup(groupId: number, limitMs: number): Promise<string[]> {
-  const startMs = performance.now();
-  for (;;) {
-    const members = await groupMembers(groupId);
-    if (members.length === 0 || performance.now() - startMs >= limitMs) return members;
-    await sleep(pollMs);
-  }
-}
-
-/**
- * The living processes of a group. kill(-pgid, 0) alone would count zombies, which stay for ever where PID 1
- * does not reap, as in many containers; it decides when /proc cannot be read (EMFILE).
- */
-async function groupMembers(groupId: number): Promise<string[]> {
-  if (!signalGroup(groupId, 0)) return [];
-  try {
-    const members: string[] = [];
-    for (const pid of await readdir('/proc')) {
-      if (!/^\d+$/.test(pid)) continue;
-      // pid (comm) state ppid pgrp ...; comm may itself hold parentheses and spaces (proc(5)).
-      const [, comm, state = '', group] = /^\d+ \((.*)\) (\S) \d+ (\d+) /s.exec(await readStat(pid)) ?? [];
-      if (group === String(groupId) && !'ZX'.includes(state)) members.push(`pid ${pid} (${comm}, state ${state})`);
-    }
-    return members;
-  } catch (error) {
-    return [`process group ${groupId} (/proc cannot be read: ${errnoName(error)})`];
-  }
-}
-
-/** Empty when the process is gone. */
-function readStat(pid: string): Promise<string> {
-  return readFile(`/proc/${pid}/stat`, 'latin1').catch((error: unknown) => {
-    if (['ENOENT', 'ESRCH'].includes(errnoName(error))) return '';
-    throw error;
-  });
-}
-
-/** False when there is no such group any more. */
-function signalGroup(groupId: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(-groupId, signal);
-  } catch (error) {
-    // EPERM: it exists, but has changed its user.
-    return errnoName(error) === 'EPERM';
-  }
-}
-
-function errnoName(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
+  const survivors = child.pid === undefined ? [] : await endGroup(child.pid, request.killGraceMs);
+  return { kind: 'timeout', survivors: survivors.map(({ text }) => text) };
 }
 
 /** The end of a stream, bounded in memory whatever is written to it. */
