@@ -128,7 +128,8 @@ t.test('one node', async (t) => {
     t.ok(first.worstSendMs < 50, `a send copies some bytes and returns: ${first.worstSendMs} ms`);
     t.ok(after.worstLagMs < 200, `the event loop goes on, on a busy machine too: ${after.worstLagMs} ms`);
     t.ok(after.threadTicks - before.threadTicks <= 5, 'in 2 s at most 50 ms of CPU: waiting, not spinning');
-    t.equal(after.inFlightMessages, 150);
+    // Fewer if corosync was busy when it was stopped.
+    t.ok(after.inFlightMessages > 0 && after.inFlightMessages <= 150, `the window: ${after.inFlightMessages}`);
     const second = await client.send(1_000, 1_000);
     t.ok(second.sent.full > 0, 'the queue is bounded');
     const accepted = 1_000 + second.sent.sent;
@@ -256,11 +257,14 @@ t.test('more than one can eat', async (t) => {
 
   await t.test('a slow process is spared more than its queue holds, and misses nothing', async (t) => {
     const from = two.events.length;
+    const before = await two.stats();
     const blocked = two.block(2_500);
     let sent = 0;
     for (let from = 0; sent < 6_000; from += 1_000) sent += (await one.send(from, 1_000)).sent.sent;
     await one.until('own messages', () => one.messages()[sent - 1]);
-    t.equal((await blocked).inboundEvents, 4_096, 'the bound of the inbound queue');
+    const after = await blocked;
+    t.equal(after.inboundEvents, 4_096, 'the bound of the inbound queue');
+    t.ok(after.threadTicks - before.threadTicks < 100, 'of 2.5 s, well below one of CPU: it waits for room, not spins');
     await two.until('all messages', () => two.messages()[sent - 1]);
     t.strictSame(two.messages(), one.messages());
     t.notOk(kinds(two.events.slice(from)).includes('disconnected'));
