@@ -30,7 +30,12 @@ export interface CorosyncCluster extends Cluster {
   stats(): CorosyncStats;
 }
 
-/** The real cluster: a link to corosync on a thread of its own. Throws HoldfastError HF_ARGUMENT or HF_ADDON. */
+/**
+ * The real cluster: a link to corosync on a thread of its own. Throws HoldfastError HF_ARGUMENT or HF_ADDON.
+ *
+ * `disconnected` is also told when the first attempt to connect fails, and again when later ones fail for another
+ * cause than that corosync is down or starting; its reason is `call: CS_ERR_NAME`.
+ */
 export function createCorosyncCluster(options: CorosyncClusterOptions = {}): CorosyncCluster {
   const group = options.group ?? 'holdfast';
   const groupBytes = Buffer.byteLength(group);
