@@ -15,17 +15,27 @@ const linger = { ms: 1_000, bytes: 1_048_576 } as const;
 export class SlicedConnection extends Duplex {
   readonly #socket: Socket;
   #wanted = false;
+  #scheduled = false;
   /** Bytes that may still be thrown away; null: they are not thrown away. */
   #discard: number | null = null;
 
   constructor(socket: Socket) {
     super({ readableHighWaterMark: sliceBytes });
     this.#socket = socket;
-    socket.on('readable', () => this.#take());
+    socket.on('readable', () => this.#schedule());
     socket.on('timeout', () => this.emit('timeout'));
     socket.once('end', () => (this.#discard === null ? this.push(null) : this.#destroyIfDone()));
     socket.once('error', (error) => this.destroy(error));
     socket.once('close', () => this.destroy());
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#take();
+    });
   }
 
   #take(): void {
@@ -46,7 +56,7 @@ export class SlicedConnection extends Duplex {
 
   override _read(): void {
     this.#wanted = true;
-    setImmediate(() => this.#take());
+    this.#schedule();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -79,7 +89,7 @@ export class SlicedConnection extends Duplex {
     const timer = setTimeout(() => this.destroy(), linger.ms);
     this.once('close', () => clearTimeout(timer));
     this.end(() => this.#destroyIfDone());
-    this.#take();
+    this.#schedule();
   }
 
   /** The answer is out, and the client is through. */

@@ -35,6 +35,7 @@ export function startProgress(what: string): () => void {
     clearTimeout(starter);
     clearInterval(ticker);
     if (shown) process.stderr.write('\n');
+    shown = false;
   };
 }
 
