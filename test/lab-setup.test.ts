@@ -12,7 +12,7 @@ const tools = [
   'readlink',
   'grep',
   'sed',
-  'tr',
+  'paste',
   'mktemp',
   'tail',
   'rm',
@@ -77,6 +77,6 @@ t.test('installs only what is missing, without asking', async (t) => {
     'apt-get':
       '[ "$DEBIAN_FRONTEND" = noninteractive ] && { [ "$*" = "update -q" ] || [ "$*" = "install -qy --no-install-recommends curl" ]; }',
   });
-  t.match(stdout, /^setup: installing with apt: curl $/m);
+  t.match(stdout, /^setup: installing with apt: curl$/m);
   t.match(err, /^setup: npm ci failed/);
 });
