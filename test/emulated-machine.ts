@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-const program = fileURLToPath(new URL('../../build/Release/watchdog-emulator', import.meta.url));
+export const emulatorProgram = fileURLToPath(new URL('../../build/Release/watchdog-emulator', import.meta.url));
 const agentProgram = fileURLToPath(new URL('./keeper-agent.js', import.meta.url));
 
 export interface EmulatorEvent {
@@ -44,7 +44,7 @@ export class EmulatedMachine {
     const self = new EmulatedMachine();
     t.teardown(() => self.#stop());
     await self.boot();
-    self.emulator = self.#spawn(program, [
+    self.emulator = self.#spawn(emulatorProgram, [
       ...['--socket', self.socket, '--machine-pid-file', self.pidFile, '--log', self.log],
       ...args,
     ]);
@@ -58,7 +58,10 @@ export class EmulatedMachine {
   }
 
   #spawn(command: string, args: string[]): ChildProcess {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', command === program ? 'inherit' : 'ignore'] });
+    // A test that is killed tears nothing down: let its processes die with it.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
+      stdio: ['ignore', 'ignore', command === emulatorProgram ? 'inherit' : 'ignore'],
+    });
     this.#processes.push(child);
     return child;
   }
@@ -109,7 +112,7 @@ export class EmulatedMachine {
   }
 
   async control(...args: string[]): Promise<Record<string, unknown>> {
-    const { stdout } = await promisify(execFile)(program, ['--ctl', this.socket, ...args]);
+    const { stdout } = await promisify(execFile)(emulatorProgram, ['--ctl', this.socket, ...args]);
     return JSON.parse(stdout) as Record<string, unknown>;
   }
 

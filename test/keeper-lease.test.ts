@@ -47,6 +47,20 @@ t.test('pets while the lease is extended, and asks for the reset when it is not'
   t.same(events, [{ type: 'expired' }]);
 });
 
+t.test('wakes at the deadline also when no pet is due', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const leaseDeadlineMs = boottimeMs() + 500;
+  await createWatchdog({ emulator: lab.socket }).arm({
+    timeoutS: 5,
+    petIntervalMs: 2_000,
+    leaseMs: 500,
+    leaseDeadlineMs,
+  });
+  const asked = await lab.waitFor('reset-requested');
+  t.ok(asked.bootMs >= leaseDeadlineMs);
+  t.ok(asked.bootMs < leaseDeadlineMs + promptMs, `${asked.bootMs - leaseDeadlineMs} ms after it`);
+});
+
 t.test('a lease is only extended, and not too far', async (t) => {
   const lab = await EmulatedMachine.start(t);
   const watchdog = createWatchdog({ emulator: lab.socket });
@@ -155,7 +169,13 @@ t.test('an emulator that does not answer holds up the keeper, not JavaScript', a
   t.ok(watchdog.stats().failedPets >= 1);
   lab.emulator?.kill('SIGCONT');
   await sleep(900);
-  t.equal(watchdog.stats().state, 'armed', 'late answers are not taken for new ones');
+  t.equal(watchdog.stats().state, 'armed');
+  lab.emulator?.kill('SIGSTOP');
+  await sleep(50);
+  const { lastPetMs } = watchdog.stats();
+  await sleep(350);
+  t.equal(watchdog.stats().lastPetMs, lastPetMs, 'late answers are not taken for new ones');
+  lab.emulator?.kill('SIGCONT');
   t.same(events, [{ type: 'pet-failed', error: 'ETIMEDOUT' }, { type: 'pet-works' }]);
   await watchdog.release();
 });

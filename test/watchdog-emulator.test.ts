@@ -7,7 +7,7 @@ import t from 'tap';
 import { createWatchdog } from '../src/host/keeper-watchdog.js';
 import { loadNative } from '../src/host/native.js';
 import type { ArmOptions } from '../src/ports/watchdog.js';
-import { EmulatedMachine } from './emulated-machine.js';
+import { EmulatedMachine, emulatorProgram } from './emulated-machine.js';
 
 /** The emulator is real-time where permitted; the bound leaves room for a loaded test machine. */
 const promptMs = 250;
@@ -233,7 +233,6 @@ t.test('hostile clients do it no harm', async (t) => {
 t.test('the command line', async (t) => {
   const lab = await EmulatedMachine.start(t);
   const run = promisify(execFile);
-  const program = lab.emulator?.spawnfile ?? '';
   for (const args of [
     [],
     ['--socket', '/nowhere'],
@@ -245,14 +244,14 @@ t.test('the command line', async (t) => {
     ['--socket', 's', '--machine-pid-file', 'p', '--min-timeout', '9', '--max-timeout', '8'],
     ['--socket', 's', '--machine-pid-file', 'p', '--unknown'],
   ]) {
-    await t.rejects(run(program, args), { code: 2, stderr: /usage/ }, args.join(' '));
+    await t.rejects(run(emulatorProgram, args), { code: 2, stderr: /usage/ }, args.join(' '));
   }
-  await t.rejects(run(program, ['--ctl', `${lab.folder}/none`, 'status']), { code: 1, stderr: /No such file/ });
+  await t.rejects(run(emulatorProgram, ['--ctl', `${lab.folder}/none`, 'status']), { code: 1, stderr: /No such file/ });
   const second = ['--socket', lab.socket, '--machine-pid-file', lab.pidFile];
-  await t.rejects(run(program, second), { code: 1, stderr: /runs already/ });
+  await t.rejects(run(emulatorProgram, second), { code: 1, stderr: /runs already/ });
   lab.emulator?.kill('SIGKILL');
   if (lab.emulator) await once(lab.emulator, 'exit');
-  const again = spawn(program, [...second, '--log', lab.log], { stdio: 'ignore' });
+  const again = spawn(emulatorProgram, [...second, '--log', lab.log], { stdio: 'ignore' });
   t.teardown(() => again.kill('SIGKILL'));
   while (lab.events('start').length < 2) await sleep(10);
   t.match(await lab.control('status'), { state: 'inactive', opens: 0 }, 'a socket left behind is taken over');
