@@ -25,7 +25,10 @@ t.test('a service is started, taken over when its node is cut, and never runs tw
   const first = holder(simulation, 'ocf:web') ?? 0;
   t.ok(first > 0, 'it runs');
   const cutMs = simulation.nowMs;
-  simulation.partition([first], [1, 2, 3].filter((id) => id !== first));
+  simulation.partition(
+    [first],
+    [1, 2, 3].filter((id) => id !== first),
+  );
   simulation.run(20_000);
   const second = holder(simulation, 'ocf:web') ?? 0;
   t.ok(second > 0 && second !== first, 'it runs elsewhere');

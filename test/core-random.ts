@@ -15,7 +15,15 @@ const fenceBoundMs = 15_000;
 const settleMs = 90_000;
 
 function add(sid: string): Command {
-  return { type: 'resource-add', sid, agent: 'ocf:heartbeat:Dummy', parameters: {}, requested: 'started', comment: '', maxRestart: 1 };
+  return {
+    type: 'resource-add',
+    sid,
+    agent: 'ocf:heartbeat:Dummy',
+    parameters: {},
+    requested: 'started',
+    comment: '',
+    maxRestart: 1,
+  };
 }
 
 function toggle(simulation: Simulation, sid: string): Command {
@@ -34,7 +42,9 @@ export function randomRun(seed: number, nodes: number, faults: number): RandomRu
   for (let fault = 0; fault < faults; fault++) {
     inject(simulation, nodes);
     if (simulation.random() < 0.5) {
-      asked.push(simulation.request(simulation.int(1, nodes), toggle(simulation, sids[simulation.int(0, 2)] ?? 'ocf:a')));
+      asked.push(
+        simulation.request(simulation.int(1, nodes), toggle(simulation, sids[simulation.int(0, 2)] ?? 'ocf:a')),
+      );
     }
     // Short pauses pile faults up, long ones let a takeover come to its end.
     simulation.run(simulation.int(0, 3) === 0 ? simulation.int(10_000, 25_000) : simulation.int(10, 4_000));
@@ -42,7 +52,11 @@ export function randomRun(seed: number, nodes: number, faults: number): RandomRu
   recover(simulation);
   return {
     seed,
-    violations: [...simulation.violations.map(({ text }) => text), ...unsettled(simulation, nodes), ...lost(simulation, asked)],
+    violations: [
+      ...simulation.violations.map(({ text }) => text),
+      ...unsettled(simulation, nodes),
+      ...lost(simulation, asked),
+    ],
     declarations: simulation.fenced.length,
     resets: simulation.resets.length,
     commits: simulation.committed.length,
@@ -53,7 +67,11 @@ function inject(simulation: Simulation, nodes: number): void {
   const nodeId = simulation.int(1, nodes);
   const all = Array.from({ length: nodes }, (_, i) => i + 1);
   const faults = [
-    () => simulation.partition([nodeId], all.filter((id) => id !== nodeId)),
+    () =>
+      simulation.partition(
+        [nodeId],
+        all.filter((id) => id !== nodeId),
+      ),
     () => simulation.partition(...split(simulation, all)),
     () => simulation.heal(),
     () => simulation.heal(),
@@ -65,6 +83,8 @@ function inject(simulation: Simulation, nodes: number): void {
     () => simulation.startAgent(nodeId),
     () => simulation.stopCorosync(nodeId),
     () => simulation.continueCorosync(nodeId),
+    () => simulation.stallAgent(nodeId, simulation.int(100, 12_000)),
+    () => simulation.stallAgent(nodeId, simulation.int(100, 3_000)),
     () => {
       simulation.machine(nodeId).diskFull = simulation.random() < 0.5;
     },
@@ -92,11 +112,15 @@ function recover(simulation: Simulation): void {
 /** With everything healed, what is wanted runs, once, and nothing else does. */
 function unsettled(simulation: Simulation, nodes: number): string[] {
   const problems: string[] = [];
-  if (simulation.machines.filter((machine) => machine.up && machine.agent).length < nodes) problems.push('a node did not come back');
+  if (simulation.machines.filter((machine) => machine.up && machine.agent).length < nodes)
+    problems.push('a node did not come back');
   for (const service of Object.values(simulation.oracle.services)) {
     const places = simulation.machines.filter((machine) => machine.running.has(service.sid)).length;
     const wanted = service.requested === 'started' ? 1 : 0;
-    if (places !== wanted) problems.push(`${service.sid} (${service.requested}, ${service.state}) runs on ${places} nodes after everything was healed`);
+    if (places !== wanted)
+      problems.push(
+        `${service.sid} (${service.requested}, ${service.state}) runs on ${places} nodes after everything was healed`,
+      );
   }
   return problems;
 }
@@ -109,4 +133,12 @@ function lost(simulation: Simulation, asked: readonly string[]): string[] {
     const entry = simulation.committed[index - 1];
     return entry?.origin?.requestId === requestId ? [] : [`${requestId} was answered with ${index}, but is not there`];
   });
+}
+
+if (process.argv[1]?.endsWith('core-random.js')) {
+  const [from = 1, to = from, nodes = 3] = process.argv.slice(2).map(Number);
+  for (let seed = from; seed <= to; seed++) {
+    const run = randomRun(seed, nodes, 25);
+    if (run.violations.length > 0) console.log(`seed ${seed}: ${run.violations.join('; ')}`);
+  }
 }

@@ -33,7 +33,9 @@ interface Machine {
   corosyncStopped: boolean;
   /** What a stopped corosync has taken from its client and not sent. */
   held: Uint8ArrayLike[];
+  /** What has arrived while the agent's event loop stands still. */
   inbox: NodeEvent[];
+  stalledUntilMs: number;
   agent: AgentProcess | null;
   agentStarts: number;
   /** Watchdog: fires at this true time; null: not armed. */
@@ -103,6 +105,7 @@ export class Simulation {
       corosyncStopped: false,
       held: [],
       inbox: [],
+      stalledUntilMs: 0,
       agent: null,
       agentStarts: 0,
       firesAtMs: null,
@@ -165,7 +168,6 @@ export class Simulation {
     machine.boots++;
     machine.bootedAtMs = this.nowMs;
     machine.corosyncStopped = false;
-    machine.inbox = [];
     machine.held = [];
     this.startAgent(nodeId);
     this.#reform(mergeSeenMs);
@@ -193,6 +195,8 @@ export class Simulation {
     const machine = this.machine(nodeId);
     if (!machine.up || machine.agent !== null) return;
     machine.agentStarts++;
+    machine.inbox = [];
+    machine.stalledUntilMs = 0;
     const node = newNode(
       {
         incarnation: `${nodeId}.${machine.agentStarts}`,
@@ -205,7 +209,14 @@ export class Simulation {
       },
       machine.disk ?? blankRecord(false),
     );
-    machine.agent = { generation: machine.agentStarts, node, armed: false, leaseDeadlineMs: 0, saving: false, unsaved: null };
+    machine.agent = {
+      generation: machine.agentStarts,
+      node,
+      armed: false,
+      leaseDeadlineMs: 0,
+      saving: false,
+      unsaved: null,
+    };
     this.#dispatch(machine, { type: 'configuration', configuration: this.#configuration(nodeId) });
     this.#tick(machine, machine.agentStarts);
     this.#announceRing(machine, true);
@@ -221,6 +232,21 @@ export class Simulation {
     for (const other of this.#ringOf(machine)) this.#announceGroup(other, []);
     const { boots } = machine;
     if (restartAfterMs !== null) this.after(restartAfterMs, () => machine.boots === boots && this.startAgent(nodeId));
+  }
+
+  /** Its event loop stands still for so long; the keeper and corosync go on. */
+  stallAgent(nodeId: number, durationMs: number): void {
+    const machine = this.machine(nodeId);
+    const { agent } = machine;
+    if (agent === null) return;
+    const untilMs = this.nowMs + durationMs;
+    machine.stalledUntilMs = Math.max(machine.stalledUntilMs, untilMs);
+    this.after(durationMs, () => {
+      if (machine.agent !== agent || machine.stalledUntilMs > this.nowMs) return;
+      const inbox = machine.inbox;
+      machine.inbox = [];
+      for (const event of inbox) this.#dispatch(machine, event);
+    });
   }
 
   #configuration(nodeId: number) {
@@ -267,7 +293,10 @@ export class Simulation {
   // ---- the network ----
 
   connect(a: number, b: number, connected: boolean): void {
-    for (const [from, to] of [[a, b], [b, a]] as const) {
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
       const row = this.#links[from - 1];
       if (row !== undefined) row[to - 1] = connected;
     }
@@ -276,7 +305,11 @@ export class Simulation {
   partition(...groups: readonly (readonly number[])[]): void {
     for (const a of this.machines) {
       for (const b of this.machines) {
-        this.connect(a.nodeId, b.nodeId, groups.some((group) => group.includes(a.nodeId) && group.includes(b.nodeId)));
+        this.connect(
+          a.nodeId,
+          b.nodeId,
+          groups.some((group) => group.includes(a.nodeId) && group.includes(b.nodeId)),
+        );
       }
     }
     this.#reform(lossSeenMs);
@@ -321,9 +354,12 @@ export class Simulation {
     const assigned = new Set<Machine>();
     for (const machine of this.machines) {
       if (!machine.up || assigned.has(machine) || machine.corosyncStopped) continue;
-      const members = this.machines.filter((other) => !other.corosyncStopped && other.up && !assigned.has(other) && this.#linked(machine, other));
+      const members = this.machines.filter(
+        (other) => !other.corosyncStopped && other.up && !assigned.has(other) && this.#linked(machine, other),
+      );
       for (const member of members) assigned.add(member);
-      const same = members.every((member) => member.ring === machine.ring) && this.#ringOf(machine).length === members.length;
+      const same =
+        members.every((member) => member.ring === machine.ring) && this.#ringOf(machine).length === members.length;
       if (same && machine.ring !== 0) continue;
       const ring = ++this.#ringSeq;
       for (const member of members) member.ring = ring;
@@ -337,9 +373,6 @@ export class Simulation {
     const held = machine.held;
     machine.held = [];
     for (const { message } of held) this.#multicast(machine, message);
-    const inbox = machine.inbox;
-    machine.inbox = [];
-    for (const event of inbox) this.#dispatch(machine, event);
   }
 
   /** CPG's and the quorum service's events, in either order. */
@@ -359,7 +392,9 @@ export class Simulation {
   }
 
   #announceGroup(machine: Machine, joined: readonly number[]): void {
-    const members = this.#ringOf(machine).filter((member) => member.agent !== null).map(({ nodeId }) => ({ nodeId }));
+    const members = this.#ringOf(machine)
+      .filter((member) => member.agent !== null)
+      .map(({ nodeId }) => ({ nodeId }));
     this.#deliver(machine, { type: 'group', members, joined: joined.map((nodeId) => ({ nodeId })) });
   }
 
@@ -413,6 +448,10 @@ export class Simulation {
   #dispatch(machine: Machine, event: NodeEvent): void {
     const { agent } = machine;
     if (agent === null || !machine.up) return;
+    if (machine.stalledUntilMs > this.nowMs) {
+      machine.inbox.push(event);
+      return;
+    }
     const now = { bootMs: this.#clockMs(machine), wallMs: this.nowMs };
     for (const effect of step(agent.node, event, now)) this.#carryOut(machine, agent, effect);
   }
@@ -443,7 +482,8 @@ export class Simulation {
         agent.leaseDeadlineMs = Math.max(agent.leaseDeadlineMs, effect.leaseDeadlineMs);
         return;
       case 'watchdog-release':
-        if (machine.running.size > 0) this.violation(`node ${machine.nodeId} disarms while it runs ${[...machine.running]}`);
+        if (machine.running.size > 0)
+          this.violation(`node ${machine.nodeId} disarms while it runs ${[...machine.running]}`);
         machine.firesAtMs = null;
         return this.#later(machine, agent, { type: 'released' });
       case 'watchdog-reset':
@@ -467,7 +507,10 @@ export class Simulation {
     const durableMs = this.int(1, 30);
     const { boots } = machine;
     if (!machine.diskFull) {
-      this.after(this.int(0, durableMs), () => machine.agent === agent && machine.boots === boots && this.#write(machine, record));
+      this.after(
+        this.int(0, durableMs),
+        () => machine.agent === agent && machine.boots === boots && this.#write(machine, record),
+      );
     }
     this.after(durableMs, () => {
       agent.saving = false;
@@ -515,7 +558,8 @@ export class Simulation {
   #applied(entry: Entry, machine: Machine): void {
     const first = this.committed[entry.index - 1];
     if (first === undefined) {
-      if (entry.index !== this.committed.length + 1) this.violation(`commit ${entry.index} comes after ${this.committed.length}`);
+      if (entry.index !== this.committed.length + 1)
+        this.violation(`commit ${entry.index} comes after ${this.committed.length}`);
       this.committed.push(entry);
       apply(this.oracle, entry.command, entry.index);
       if (entry.command.type === 'node-fenced') this.#declared(entry.command.nodeId, entry.command.bootId);
@@ -547,7 +591,9 @@ export class Simulation {
       const { cutSinceMs } = machine;
       const outMs = cutSinceMs === null ? 0 : this.nowMs - cutSinceMs;
       if (machine.running.size > 0 && outMs > this.#options.fenceBoundMs) {
-        this.violation(`node ${machine.nodeId} has been out of quorum for ${Math.round(outMs)} ms and still runs ${[...machine.running].join(' ')}`);
+        this.violation(
+          `node ${machine.nodeId} has been out of quorum for ${Math.round(outMs)} ms and still runs ${[...machine.running].join(' ')}`,
+        );
       }
     }
   }

@@ -4,7 +4,7 @@ import type { Effect, Notice } from '../core/effects.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
 import type { Entry, Message } from '../core/messages.js';
-import { type NodeEvent, type NodeState, newNode, type NodeOptions, step } from '../core/node.js';
+import { type NodeEvent, type NodeOptions, type NodeState, newNode, step } from '../core/node.js';
 import type { Clock } from '../ports/clock.js';
 import type { Cluster, ClusterEvent } from '../ports/cluster.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
@@ -102,11 +102,15 @@ export class Agent {
   /** Puts a command into the log; resolves with its index when committed. */
   request(command: Command): Promise<number> {
     if (this.#requests.size >= agentLimits.pendingRequests) {
-      return Promise.reject(new HoldfastError('HF_BUSY', `${agentLimits.pendingRequests} changes are under way already: try again`));
+      return Promise.reject(
+        new HoldfastError('HF_BUSY', `${agentLimits.pendingRequests} changes are under way already: try again`),
+      );
     }
     const requestId = `${this.node.options.incarnation}-${++this.#requestNumber}`;
     return new Promise((resolve, reject) => {
-      const cancelTimeout = this.#ports.clock.after(agentLimits.requestMs, () => this.#unknown(requestId, 'no answer came in time'));
+      const cancelTimeout = this.#ports.clock.after(agentLimits.requestMs, () =>
+        this.#unknown(requestId, 'no answer came in time'),
+      );
       this.#requests.set(requestId, { resolve, reject, cancelTimeout });
       this.dispatch({ type: 'request', requestId, command });
     });
@@ -179,11 +183,15 @@ export class Agent {
       case 'applied':
         return this.#applied(effect.entry, effect.result);
       case 'refused':
-        return this.#settle(effect.requestId, (request) => request.reject(new HoldfastError(effect.code, effect.message)));
+        return this.#settle(effect.requestId, (request) =>
+          request.reject(new HoldfastError(effect.code, effect.message)),
+        );
       case 'operate':
         return this.#operate(effect);
       case 'last-words':
-        this.#ports.lastWords(effect.reason).catch((error) => this.#ports.log.warn({ err: error }, 'cannot write down why'));
+        this.#ports
+          .lastWords(effect.reason)
+          .catch((error) => this.#ports.log.warn({ err: error }, 'cannot write down why'));
         return;
       case 'notice':
         return this.#notice(effect.notice);
@@ -199,7 +207,8 @@ export class Agent {
       if (result === 'sent') continue;
       // The protocol is made for lost messages; the lease is not renewed by one that was not sent.
       if (message.type === 'request') this.#unsent(message.requestId, result);
-      else if (result === 'full') log.warn({ type: message.type }, `${message.type} not sent: corosync takes no more messages`);
+      else if (result === 'full')
+        log.warn({ type: message.type }, `${message.type} not sent: corosync takes no more messages`);
       return;
     }
   }
@@ -284,7 +293,9 @@ export class Agent {
       return;
     }
     Promise.all([driver.run(operation, service), driver.monitorIntervalMs(service).catch(() => 10_000)])
-      .then(([{ outcome, permanent, detail }, monitorIntervalMs]) => finish({ outcome, permanent, detail, monitorIntervalMs }))
+      .then(([{ outcome, permanent, detail }, monitorIntervalMs]) =>
+        finish({ outcome, permanent, detail, monitorIntervalMs }),
+      )
       .catch((error: Error) => this.#fail(error));
   }
 

@@ -7,7 +7,7 @@ import { createStatusServer, type StatusServer } from '../api/status-server.js';
 import { HoldfastError } from '../core/errors.js';
 import { blankRecord, type DurableRecord } from '../core/log.js';
 import type { NodeOptions, WatchdogFacts } from '../core/node.js';
-import { loadConfig, defaultConfigFile } from '../host/config-file.js';
+import { defaultConfigFile, loadConfig } from '../host/config-file.js';
 import { createCorosyncCluster } from '../host/corosync-cluster.js';
 import { FileStore, writeDurably } from '../host/file-store.js';
 import { groupIdOf } from '../host/group-id.js';
@@ -81,7 +81,10 @@ async function main(argv: readonly string[]): Promise<void> {
   });
   await server.listen();
   endOnSignals(agent, server, log);
-  log.info({ version, incarnation: options.incarnation, bootId: options.bootId, config: file }, `holdfastd ${version} starts`);
+  log.info(
+    { version, incarnation: options.incarnation, bootId: options.bootId, config: file },
+    `holdfastd ${version} starts`,
+  );
   if (findings.protection !== 'protected') log.warn({}, findings.protection);
   agent.start();
 }

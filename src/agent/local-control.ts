@@ -12,7 +12,11 @@ export class LocalControl implements AgentControl {
   readonly #drivers: ReadonlyMap<string, ResourceDriver>;
   readonly #reports: { readonly status: () => StatusReport; readonly timing: () => TimingReport };
 
-  constructor(agent: Agent, drivers: ReadonlyMap<string, ResourceDriver>, reports: { status: () => StatusReport; timing: () => TimingReport }) {
+  constructor(
+    agent: Agent,
+    drivers: ReadonlyMap<string, ResourceDriver>,
+    reports: { status: () => StatusReport; timing: () => TimingReport },
+  ) {
     this.#agent = agent;
     this.#drivers = drivers;
     this.#reports = reports;
@@ -76,10 +80,15 @@ export class LocalControl implements AgentControl {
     const merged = { ...known.parameters, ...options.parameters };
     const { parametersToUnset, defaults } = split(unset, merged);
     const kept = Object.entries(merged).filter(([name]) => !parametersToUnset.includes(name));
-    const changesIdentity = options.agent !== undefined || options.parameters !== undefined || parametersToUnset.length > 0;
+    const changesIdentity =
+      options.agent !== undefined || options.parameters !== undefined || parametersToUnset.length > 0;
     if (changesIdentity) await this.#driver(sid).validate({ sid, agent, parameters: Object.fromEntries(kept) });
     const { state, ...rest } = options;
-    const changes: Partial<ResourceSettings> = { ...defaults, ...rest, ...(state === undefined ? {} : { requested: state }) };
+    const changes: Partial<ResourceSettings> = {
+      ...defaults,
+      ...rest,
+      ...(state === undefined ? {} : { requested: state }),
+    };
     return { type: 'resource-set', sid, changes, unset: parametersToUnset };
   }
 
@@ -87,7 +96,10 @@ export class LocalControl implements AgentControl {
     const all = this.resources();
     const found = all.find((resource) => resource.sid === sid);
     if (found !== undefined) return found;
-    const near = nearestName(sid, all.map((resource) => resource.sid));
+    const near = nearestName(
+      sid,
+      all.map((resource) => resource.sid),
+    );
     const hint = near === undefined ? `'holdfast config' lists them` : `did you mean ${near}?`;
     throw new HoldfastError('HF_NOT_FOUND', `there is no resource ${sid}: ${hint}`);
   }

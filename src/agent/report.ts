@@ -111,7 +111,10 @@ function warnings(input: ReportInput): string[] {
     cluster?.protection.doomed && 'this boot was declared fenced: this node has to reset',
     cluster !== null && cluster.views.view === null && noView(input, cluster),
     input.storeProblem !== null && `the store does not work: ${input.storeProblem}`,
-    keeper !== null && keeper.state === 'armed' && !keeper.realtime && 'the keeper has no real-time priority: a busy machine may delay its pets',
+    keeper !== null &&
+      keeper.state === 'armed' &&
+      !keeper.realtime &&
+      'the keeper has no real-time priority: a busy machine may delay its pets',
     keeper?.state === 'expired' && 'the lease has run out: this node is about to be reset',
   ];
   return lines.filter((line): line is string => typeof line === 'string' && line !== '');
@@ -144,7 +147,11 @@ function takeoverIn({ node }: ReportInput, cluster: ClusterPart, nodeId: number)
   const inView = cluster.views.view?.members.some((member) => member.nodeId === nodeId) ?? true;
   const holds = Object.values(node.log.committed.services).some((s) => s.nodeId === nodeId && needsFencing(s.state));
   if (record === undefined || inView || !holds || record.fencedBootIds.includes(record.bootId)) return null;
-  return untilTakeoverMs(cluster.electorate, managerInput(node, cluster).silences.get(nodeId) ?? [], record.fenceBoundMs);
+  return untilTakeoverMs(
+    cluster.electorate,
+    managerInput(node, cluster).silences.get(nodeId) ?? [],
+    record.fenceBoundMs,
+  );
 }
 
 function serviceStatus({ node }: ReportInput, service: ServiceRecord): ServiceStatus {
@@ -171,7 +178,8 @@ function serviceDetail({ cluster }: NodeState, service: ServiceRecord): string |
 
 export function timingReport(node: NodeState, kappaSource: string): TimingReport {
   const { cluster } = node;
-  if (cluster === null) return { lines: [], fits: false, problems: ['corosync has not told its times yet: is it running?'] };
+  if (cluster === null)
+    return { lines: [], fits: false, problems: ['corosync has not told its times yet: is it running?'] };
   return {
     lines: budgetLines(cluster.budgetInput, cluster.budget, kappaSource),
     fits: cluster.budget.problems.length === 0,

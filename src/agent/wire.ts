@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Command } from '../core/cluster-state.js';
 import { limits } from '../core/cluster-state.js';
-import { errorCodes, type ErrorCode } from '../core/errors.js';
+import { type ErrorCode, errorCodes } from '../core/errors.js';
 import type { Message } from '../core/messages.js';
 
 /**
@@ -41,7 +41,13 @@ const command = z.discriminatedUnion('type', [
     unset: z.array(parameterName).max(limits.parameters),
   }),
   z.strictObject({ type: z.literal('resource-remove'), sid }),
-  z.strictObject({ type: z.literal('node-up'), nodeId: count, name: shortText, bootId: shortText, fenceBoundMs: count }),
+  z.strictObject({
+    type: z.literal('node-up'),
+    nodeId: count,
+    name: shortText,
+    bootId: shortText,
+    fenceBoundMs: count,
+  }),
   z.strictObject({ type: z.literal('node-state'), nodeId: count, state: z.enum(['unknown', 'fence']) }),
   z.strictObject({
     type: z.literal('node-fenced'),
@@ -103,7 +109,14 @@ export const entriesSchema = z.array(entry).max(4_096);
 
 const lrmReport = z.strictObject({
   results: z
-    .array(z.strictObject({ sid, uid: count, outcome: z.enum(['running', 'stopped', 'error']), detail: z.string().max(16_384) }))
+    .array(
+      z.strictObject({
+        sid,
+        uid: count,
+        outcome: z.enum(['running', 'stopped', 'error']),
+        detail: z.string().max(16_384),
+      }),
+    )
     .max(limits.services),
   strays: z.array(sid).max(limits.services),
   probedThrough: z.int(),
@@ -137,6 +150,7 @@ const message = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('promise'),
     epoch: count,
+    to: count,
     incarnation: shortText,
     granted: z.boolean(),
     storing: z.boolean(),

@@ -79,13 +79,25 @@ export interface BudgetLine {
 export function budgetLines(input: BudgetInput, budget: Budget, kappaSource: string): BudgetLine[] {
   return [
     { name: 'fence bound', valueMs: budget.fenceBoundMs, source: 'fenceBoundMs in the configuration' },
-    { name: 'watchdog timeout', valueMs: budget.timeoutS * 1_000, source: 'min(6 s, fence bound / 5) / kappa, in the limits of the device' },
-    { name: 'effective reset time (T_eff)', valueMs: budget.effectiveMs, source: `timeout × kappa ${input.kappa} (${kappaSource})` },
+    {
+      name: 'watchdog timeout',
+      valueMs: budget.timeoutS * 1_000,
+      source: 'min(6 s, fence bound / 5) / kappa, in the limits of the device',
+    },
+    {
+      name: 'effective reset time (T_eff)',
+      valueMs: budget.effectiveMs,
+      source: `timeout × kappa ${input.kappa} (${kappaSource})`,
+    },
     { name: 'pet interval', valueMs: budget.petIntervalMs, source: 'T_eff / 3, at least 500 ms' },
     { name: 'lease', valueMs: budget.leaseMs, source: 'fence bound − 2 × T_eff − 2000' },
     { name: 'corosync token', valueMs: input.tokenMs, source: 'cmap runtime.config.totem.token' },
     { name: 'corosync consensus', valueMs: input.consensusMs, source: 'cmap runtime.config.totem.consensus' },
-    { name: 'ride-through needed', valueMs: budget.rideThroughMs, source: 'token + consensus + 4000; the lease must not be shorter' },
+    {
+      name: 'ride-through needed',
+      valueMs: budget.rideThroughMs,
+      source: 'token + consensus + 4000; the lease must not be shorter',
+    },
     { name: 'takeover wait', valueMs: budget.takeoverMs, source: '(fence bound + 1000) × 1.001, from the last grant' },
   ];
 }

@@ -91,7 +91,9 @@ export type Command =
 /** Limits that keep the state, and so every message and file, bounded. */
 export const limits = { services: 20_000, parameters: 64, fencedBootsKept: 8 } as const;
 
-export type ApplyResult = { readonly ok: true } | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+export type ApplyResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
 
 const done: ApplyResult = { ok: true };
 
@@ -198,7 +200,14 @@ function nodeUp(state: ClusterState, command: Command & { type: 'node-up' }): Ap
     (service) => service.nodeId === nodeId && needsProof(service) && service.bootId !== bootId,
   );
   if (lost) return refuse('HF_BUSY', `an earlier boot of ${name} still holds services and is not proved dead`);
-  state.nodes[nodeId] = { nodeId, name, bootId, fenceBoundMs, state: 'online', fencedBootIds: old?.fencedBootIds ?? [] };
+  state.nodes[nodeId] = {
+    nodeId,
+    name,
+    bootId,
+    fenceBoundMs,
+    state: 'online',
+    fencedBootIds: old?.fencedBootIds ?? [],
+  };
   return done;
 }
 
@@ -215,7 +224,8 @@ function nodeState(state: ClusterState, nodeId: number, to: 'unknown' | 'fence')
 
 function nodeFenced(state: ClusterState, nodeId: number, bootId: string): ApplyResult {
   const node = state.nodes[nodeId];
-  if (node === undefined || node.bootId !== bootId) return refuse('HF_NOT_FOUND', `node ${nodeId} is not in boot ${bootId}`);
+  if (node === undefined || node.bootId !== bootId)
+    return refuse('HF_NOT_FOUND', `node ${nodeId} is not in boot ${bootId}`);
   const fencedBootIds = [...node.fencedBootIds.filter((id) => id !== bootId), bootId].slice(-limits.fencedBootsKept);
   state.nodes[nodeId] = { ...node, state: 'unknown', fencedBootIds };
   for (const service of Object.values(state.services)) {

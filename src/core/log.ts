@@ -1,11 +1,13 @@
 import { assert } from './assert.js';
-import { apply, type ApplyResult, type ClusterState, type Command, emptyState, isFenced } from './cluster-state.js';
+import { type ApplyResult, apply, type ClusterState, type Command, emptyState, isFenced } from './cluster-state.js';
 import type { Entry, Snapshot } from './messages.js';
 
 /** What a node keeps on disk of the log; immutable, so that it can be written while the log goes on. */
 export interface DurableRecord {
   /** No view below this is taken part in any more. */
   readonly promisedEpoch: number;
+  /** The candidate that it was promised to: only its view is taken part in. */
+  readonly promisedTo: number;
   /** Last view in which the log was stored; ≤ promisedEpoch. */
   readonly viewEpoch: number;
   /** This node remembers everything it ever acknowledged. */
@@ -33,6 +35,7 @@ export interface Log {
 export function blankRecord(lost: boolean): DurableRecord {
   return {
     promisedEpoch: 0,
+    promisedTo: 0,
     viewEpoch: 0,
     valid: false,
     lost,
@@ -43,7 +46,10 @@ export function blankRecord(lost: boolean): DurableRecord {
 }
 
 export function openLog(record: DurableRecord): Log {
-  const log: Log = { record: { ...record, commitIndex: record.snapshot.index }, committed: structuredClone(record.snapshot.state) };
+  const log: Log = {
+    record: { ...record, commitIndex: record.snapshot.index },
+    committed: structuredClone(record.snapshot.state),
+  };
   commitTo(log, record.commitIndex, () => undefined);
   return log;
 }
@@ -62,9 +68,9 @@ export function entriesAfter(record: DurableRecord, index: number): readonly Ent
   return record.entries.slice(index - record.snapshot.index);
 }
 
-export function promise(log: Log, epoch: number): void {
+export function promise(log: Log, epoch: number, candidateId: number): void {
   assert(epoch > log.record.promisedEpoch, `epoch ${epoch} promised twice (promised ${log.record.promisedEpoch})`);
-  log.record = { ...log.record, promisedEpoch: epoch };
+  log.record = { ...log.record, promisedEpoch: epoch, promisedTo: candidateId };
 }
 
 /** Does it follow on directly? A gap means that something was lost on the way. */
@@ -101,7 +107,10 @@ export function install(log: Log, transfer: LogTransfer): boolean {
   assertSameCommitted(base, transfer);
   const kept = base.entries.slice(0, base.commitIndex - base.snapshot.index);
   const fresh = transfer.entries.filter((entry) => entry.index > base.commitIndex);
-  assert(follows({ ...base, entries: kept }, fresh), `log of view ${transfer.viewEpoch} has a gap behind ${base.commitIndex}`);
+  assert(
+    follows({ ...base, entries: kept }, fresh),
+    `log of view ${transfer.viewEpoch} has a gap behind ${base.commitIndex}`,
+  );
   log.record = { ...base, viewEpoch: transfer.viewEpoch, entries: [...kept, ...fresh] };
   return true;
 }
@@ -114,7 +123,10 @@ function assertSameCommitted(record: DurableRecord, transfer: LogTransfer): void
     assert(own?.epoch === entry.epoch, `view ${transfer.viewEpoch} replaces committed entry ${entry.index}`);
   }
   const end = transfer.afterIndex + transfer.entries.length;
-  assert(end >= record.commitIndex, `view ${transfer.viewEpoch} ends at ${end}, before what is committed (${record.commitIndex})`);
+  assert(
+    end >= record.commitIndex,
+    `view ${transfer.viewEpoch} ends at ${end}, before what is committed (${record.commitIndex})`,
+  );
 }
 
 export type OnApplied = (entry: Entry, result: ApplyResult) => void;

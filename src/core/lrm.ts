@@ -75,12 +75,19 @@ export function isMine(lrm: Lrm, service: ServiceRecord): boolean {
 
 /** Something runs here, may be running here, or is to run here: the node must be protected. */
 export function needsProtection(lrm: Lrm, state: ClusterState): boolean {
-  if (lrm.operations.size > 0 && [...lrm.operations.values()].some(({ operation }) => operation !== 'monitor')) return true;
+  if (lrm.operations.size > 0 && [...lrm.operations.values()].some(({ operation }) => operation !== 'monitor'))
+    return true;
   return Object.values(state.services).some((service) => isMine(lrm, service));
 }
 
 /** Starts what can be started now; call it after everything that may have changed something, and as time passes. */
-export function reconcile(lrm: Lrm, state: ClusterState, permission: Permission, nowMs: number, effects: Effect[]): void {
+export function reconcile(
+  lrm: Lrm,
+  state: ClusterState,
+  permission: Permission,
+  nowMs: number,
+  effects: Effect[],
+): void {
   forgetRemoved(lrm, state);
   for (const service of Object.values(state.services)) {
     if (lrm.operations.size >= maxWorkers) return;
@@ -166,11 +173,20 @@ function begin(lrm: Lrm, unit: Unit, service: ServiceRecord, operation: Operatio
   effects.push({ type: 'operate', operationId, operation, service });
   if (operation !== 'monitor') {
     const attempt = operation === 'start' && unit.attempts > 1 ? ` (attempt ${unit.attempts})` : '';
-    notice(effects, 'service', 'info', `${operation} of ${unit.sid}${attempt}: ${service.reason}`, { sid: unit.sid, operation });
+    notice(effects, 'service', 'info', `${operation} of ${unit.sid}${attempt}: ${service.reason}`, {
+      sid: unit.sid,
+      operation,
+    });
   }
 }
 
-export function onOutcome(lrm: Lrm, outcome: OperationOutcome, state: ClusterState, nowMs: number, effects: Effect[]): void {
+export function onOutcome(
+  lrm: Lrm,
+  outcome: OperationOutcome,
+  state: ClusterState,
+  nowMs: number,
+  effects: Effect[],
+): void {
   const running = lrm.operations.get(outcome.operationId);
   const unit = running && lrm.units.get(running.sid);
   if (running === undefined || unit === undefined) return;
@@ -199,7 +215,9 @@ function afterMonitor(
   if (before !== 'running' || unit.condition === 'running') return;
   unit.retryMs = nowMs;
   const repair = service?.state === 'started' ? ': starting it again' : '';
-  notice(effects, 'service', 'warn', `${unit.sid} was found ${unit.condition} (${outcome.detail})${repair}`, { sid: unit.sid });
+  notice(effects, 'service', 'warn', `${unit.sid} was found ${unit.condition} (${outcome.detail})${repair}`, {
+    sid: unit.sid,
+  });
 }
 
 function conditionAfterMonitor(outcome: OperationOutcome): Unit['condition'] {
@@ -246,7 +264,9 @@ function afterStop(
   }
   unit.condition = 'broken';
   unit.failure = `stop failed: ${outcome.detail}`;
-  notice(effects, 'service', 'error', `stop of ${unit.sid} failed (${outcome.detail}): it may still run here`, { sid: unit.sid });
+  notice(effects, 'service', 'error', `stop of ${unit.sid} failed (${outcome.detail}): it may still run here`, {
+    sid: unit.sid,
+  });
 }
 
 /** Answers to the present requests, as far as the committed state does not hold them yet. */

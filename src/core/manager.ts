@@ -117,12 +117,7 @@ function nextStep(service: ServiceRecord, input: ManagerInput, candidates: reado
   }
 }
 
-function to(
-  service: ServiceRecord,
-  state: ServiceRecord['state'],
-  nodeId: number | null,
-  reason: string,
-): Command {
+function to(service: ServiceRecord, state: ServiceRecord['state'], nodeId: number | null, reason: string): Command {
   return { type: 'service-state', sid: service.sid, expectUid: service.uid, state, nodeId, reason };
 }
 
@@ -154,7 +149,12 @@ function whileStarted(service: ServiceRecord, wanted: boolean, input: ManagerInp
   const result = answer(service, input);
   if (result?.outcome === 'error') return to(service, 'error', service.nodeId, result.detail);
   if (!wanted) {
-    return to(service, 'request_stop', service.nodeId, service.removing ? 'being removed' : `${service.requested} is requested`);
+    return to(
+      service,
+      'request_stop',
+      service.nodeId,
+      service.removing ? 'being removed' : `${service.requested} is requested`,
+    );
   }
   const news = result?.outcome === 'running' && !service.running;
   return news ? { type: 'service-running', sid: service.sid, uid: service.uid } : null;

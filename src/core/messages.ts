@@ -1,4 +1,4 @@
-import type { Command, ClusterState } from './cluster-state.js';
+import type { ClusterState, Command } from './cluster-state.js';
 import type { ErrorCode } from './errors.js';
 
 /** What agents say to each other. Parsed as hostile input before it gets here (agent/wire.ts). */
@@ -73,6 +73,8 @@ export interface Prepare {
 export interface PromiseReply {
   readonly type: 'promise';
   readonly epoch: number;
+  /** The candidate that this answers. */
+  readonly to: number;
   readonly incarnation: string;
   /** Durably promised; false: refused (see `promisedEpoch`), or the store does not work. */
   readonly granted: boolean;

@@ -163,7 +163,8 @@ export function step(node: NodeState, event: NodeEvent, now: Now): Effect[] {
 }
 
 function rejectEarly(event: NodeEvent, effects: Effect[]): Effect[] {
-  if (event.type === 'request') refuse(event.requestId, 'HF_NO_QUORUM', 'corosync does not answer yet: see corosync-quorumtool -s', effects);
+  if (event.type === 'request')
+    refuse(event.requestId, 'HF_NO_QUORUM', 'corosync does not answer yet: see corosync-quorumtool -s', effects);
   return effects;
 }
 
@@ -334,7 +335,7 @@ function onMessage(
     case 'ack':
       return onAck(views, fromId, message, context, effects);
     case 'commit':
-      return onCommit(views, message, effects);
+      return onCommit(views, fromId, message, effects);
     case 'request':
       return onRequest(cluster, fromId, message, context, effects);
     case 'refusal':
@@ -375,7 +376,9 @@ function onLocalRequest(
   effects: Effect[],
 ): void {
   if (!context.quorate || cluster.views.view === null) {
-    const why = context.quorate ? (cluster.views.waitingFor ?? 'the cluster is just forming: try again') : 'there is no quorum';
+    const why = context.quorate
+      ? (cluster.views.waitingFor ?? 'the cluster is just forming: try again')
+      : 'there is no quorum';
     refuse(requestId, 'HF_NO_QUORUM', `nothing was changed: ${why}`, effects);
     return;
   }
@@ -395,7 +398,10 @@ function onRequest(
   if (propose(views, [{ command, origin: { nodeId: fromId, requestId } }], context, effects)) return;
   const code: ErrorCode = leads(views) ? 'HF_BUSY' : 'HF_NO_QUORUM';
   const why = leads(views) ? 'too many changes are under way' : 'the leader is not ready';
-  effects.push({ type: 'send', message: { type: 'refusal', to: fromId, requestId, code, message: `nothing was changed: ${why}, try again` } });
+  effects.push({
+    type: 'send',
+    message: { type: 'refusal', to: fromId, requestId, code, message: `nothing was changed: ${why}, try again` },
+  });
 }
 
 function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {
@@ -407,7 +413,12 @@ function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): v
     protection.state = 'releasing';
     effects.push({ type: 'watchdog-release' });
   } else {
-    notice(effects, 'watchdog', 'warn', 'ending with resources running: the watchdog stays armed, and resets this node unless an agent starts in time');
+    notice(
+      effects,
+      'watchdog',
+      'warn',
+      'ending with resources running: the watchdog stays armed, and resets this node unless an agent starts in time',
+    );
   }
 }
 
@@ -435,7 +446,13 @@ function manage(node: NodeState, cluster: ClusterPart, context: ViewContext, eff
   if (!isSettledLeader(cluster.views) || context.nowMs - cluster.lastManagerMs < managerGapMs) return;
   cluster.lastManagerMs = context.nowMs;
   const commands = decide(managerInput(node, cluster));
-  if (commands.length > 0) propose(cluster.views, commands.map((command) => ({ command, origin: null })), context, effects);
+  if (commands.length > 0)
+    propose(
+      cluster.views,
+      commands.map((command) => ({ command, origin: null })),
+      context,
+      effects,
+    );
 }
 
 /** What the manager may know: only what members of this view have said in this view. */
@@ -457,7 +474,14 @@ export function managerInput(node: NodeState, cluster: ClusterPart): ManagerInpu
       silences.set(report.nodeId, reports);
     }
   }
-  return { state: node.log.committed, electorate: cluster.electorate, members, unheard, silences, leaseMs: cluster.budget.leaseMs };
+  return {
+    state: node.log.committed,
+    electorate: cluster.electorate,
+    members,
+    unheard,
+    silences,
+    leaseMs: cluster.budget.leaseMs,
+  };
 }
 
 function watchLease(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
@@ -559,4 +583,3 @@ function heartbeat(node: NodeState, cluster: ClusterPart, lrm: Heartbeat['lrm'],
     lrm,
   };
 }
-

@@ -34,7 +34,13 @@ export function untilTakeoverMs(
   for (let count = 1; count <= longestFirst.length; count++) {
     const first = longestFirst.slice(0, count);
     const last = first.at(-1);
-    if (last !== undefined && meetsEveryQuorum(electorate, first.map((report) => report.fromId))) {
+    if (
+      last !== undefined &&
+      meetsEveryQuorum(
+        electorate,
+        first.map((report) => report.fromId),
+      )
+    ) {
       return Math.max(0, takeoverMs(fenceBoundMs) - last.silenceMs);
     }
   }

@@ -77,6 +77,8 @@ export interface Coordinator {
   phase: Phase;
   phaseSinceMs: number;
   readonly promises: Map<number, PromiseReply>;
+  /** Some node has promised a higher epoch to another. */
+  refused: boolean;
   /** Nodes whose answer is awaited. */
   readonly asked: readonly number[];
   members: readonly ViewMember[];
@@ -103,6 +105,8 @@ export interface ViewContext {
 /** Answers to Prepare come within milliseconds plus one fsync; whoever takes longer is not waited for. */
 const promiseWaitMs = 1_000;
 const phaseLimitMs = 3_000;
+/** Between two attempts of one candidate. */
+const prepareGapMs = 200;
 /** Commands that may be under way; a limit on memory and on the size of messages. */
 const outstandingLimit = 1_024;
 const saveRetryMs = 5_000;
@@ -175,7 +179,8 @@ function needsNewView(views: Views, coordinator: Coordinator, context: ViewConte
   const live = liveMembers(context.peers, views.selfId, context.nowMs);
   if (coordinator.phase !== 'active') {
     const someoneNew = live.some((peer) => !coordinator.asked.includes(peer.nodeId));
-    return inPhaseMs > phaseLimitMs || (coordinator.phase === 'preparing' && someoneNew);
+    const again = coordinator.phase === 'preparing' && (someoneNew || coordinator.refused);
+    return inPhaseMs > phaseLimitMs || (again && inPhaseMs > prepareGapMs);
   }
   const { undeliveredSinceMs } = coordinator;
   if (undeliveredSinceMs > 0 && context.nowMs - undeliveredSinceMs > phaseLimitMs) return true;
@@ -203,6 +208,7 @@ function startPrepare(views: Views, context: ViewContext, effects: Effect[]): vo
     phase: 'preparing',
     phaseSinceMs: context.nowMs,
     promises: new Map(),
+    refused: false,
     asked: live,
     members: [],
     baseIndex: 0,
@@ -213,15 +219,21 @@ function startPrepare(views: Views, context: ViewContext, effects: Effect[]): vo
   effects.push({ type: 'send', message: { type: 'prepare', epoch } });
 }
 
-export function onPrepare(views: Views, fromId: number, message: Prepare, context: ViewContext, effects: Effect[]): void {
+export function onPrepare(
+  views: Views,
+  fromId: number,
+  message: Prepare,
+  context: ViewContext,
+  effects: Effect[],
+): void {
   views.highestEpoch = Math.max(views.highestEpoch, message.epoch);
   if (!context.peers.has(fromId)) return;
   if (message.epoch <= views.log.record.promisedEpoch) {
-    effects.push({ type: 'send', message: promiseReply(views, message.epoch, views.log.record, false) });
+    effects.push({ type: 'send', message: promiseReply(views, message.epoch, fromId, views.log.record, false) });
     return;
   }
   abandonBelow(views, message.epoch);
-  promise(views.log, message.epoch);
+  promise(views.log, message.epoch, fromId);
   views.promising = message.epoch;
   effects.push({ type: 'save', record: views.log.record });
 }
@@ -230,10 +242,11 @@ function abandonBelow(views: Views, epoch: number): void {
   if (views.coordinator !== null && views.coordinator.epoch < epoch) views.coordinator = null;
 }
 
-function promiseReply(views: Views, epoch: number, record: DurableRecord, granted: boolean): PromiseReply {
+function promiseReply(views: Views, epoch: number, to: number, record: DurableRecord, granted: boolean): PromiseReply {
   return {
     type: 'promise',
     epoch,
+    to,
     incarnation: views.incarnation,
     granted,
     storing: views.storing,
@@ -256,9 +269,11 @@ export function onPromise(
   views.highestEpoch = Math.max(views.highestEpoch, message.promisedEpoch);
   const { coordinator } = views;
   if (coordinator === null || coordinator.phase !== 'preparing' || coordinator.epoch !== message.epoch) return;
+  // Two candidates may ask for the same epoch: what was promised to the other is not for us.
+  if (message.to !== views.selfId) return;
   if (!message.granted && message.storing && message.promisedEpoch >= coordinator.epoch) {
-    // Promised to another already: ask again with a higher one.
-    startPrepare(views, context, effects);
+    // Promised to another already: ask again with a higher one, in a while, so that two candidates do not race.
+    coordinator.refused = true;
     return;
   }
   coordinator.promises.set(fromId, message);
@@ -272,7 +287,12 @@ function finishPrepare(views: Views, coordinator: Coordinator, context: ViewCont
   if (!coordinator.promises.get(views.selfId)?.granted) return;
   const bootstrap = isBootstrap(context.electorate, granted);
   const counting = granted.filter(([, reply]) => reply.valid || bootstrap);
-  if (!isQuorum(context.electorate, counting.map(([nodeId]) => nodeId))) {
+  if (
+    !isQuorum(
+      context.electorate,
+      counting.map(([nodeId]) => nodeId),
+    )
+  ) {
     views.waitingFor = explainNoQuorum(context.electorate, coordinator.promises);
     return;
   }
@@ -296,18 +316,25 @@ function isBootstrap(electorate: Electorate, granted: readonly (readonly [number
 
 function explainNoQuorum(electorate: Electorate, promises: ReadonlyMap<number, PromiseReply>): string {
   const names = (wanted: (reply: PromiseReply | undefined) => boolean): string =>
-    electorate.nodes.filter((node) => wanted(promises.get(node.nodeId))).map((node) => node.name).join(', ');
+    electorate.nodes
+      .filter((node) => wanted(promises.get(node.nodeId)))
+      .map((node) => node.name)
+      .join(', ');
   const broken = names((reply) => reply !== undefined && !reply.storing);
   if (broken !== '') return `the store of ${broken} does not work, and the others have too few votes`;
   const unknowing = [...promises.values()].every((reply) => !reply.valid);
   const absent = names((reply) => reply === undefined);
   if (unknowing && absent !== '') return `a new cluster starts when all its nodes are there: waiting for ${absent}`;
   const lost = names((reply) => reply !== undefined && !reply.valid);
-  if (lost !== '') return `the store of ${lost} was lost, and the others have too few votes: waiting for ${absent || 'them'}`;
+  if (lost !== '')
+    return `the store of ${lost} was lost, and the others have too few votes: waiting for ${absent || 'them'}`;
   return `waiting for ${absent}`;
 }
 
-function newest(selfId: number, replies: readonly (readonly [number, PromiseReply])[]): readonly [number, PromiseReply] {
+function newest(
+  selfId: number,
+  replies: readonly (readonly [number, PromiseReply])[],
+): readonly [number, PromiseReply] {
   const rank = ([nodeId, reply]: readonly [number, PromiseReply]): readonly number[] => [
     reply.viewEpoch,
     reply.lastIndex,
@@ -338,7 +365,13 @@ export function onFetch(views: Views, message: Fetch, effects: Effect[]): void {
   effects.push({ type: 'send', message: part });
 }
 
-export function onLogPart(views: Views, fromId: number, message: LogPart, context: ViewContext, effects: Effect[]): void {
+export function onLogPart(
+  views: Views,
+  fromId: number,
+  message: LogPart,
+  context: ViewContext,
+  effects: Effect[],
+): void {
   const { coordinator, log } = views;
   if (coordinator === null || coordinator.phase !== 'fetching' || coordinator.epoch !== message.epoch) return;
   const source = coordinator.promises.get(fromId);
@@ -373,10 +406,17 @@ function startView(views: Views, coordinator: Coordinator, bootstrap: boolean, e
   effects.push({ type: 'send', message: view });
 }
 
-export function onNewView(views: Views, fromId: number, message: NewView, context: ViewContext, effects: Effect[]): void {
+export function onNewView(
+  views: Views,
+  fromId: number,
+  message: NewView,
+  context: ViewContext,
+  effects: Effect[],
+): void {
   const { log } = views;
   const included = message.members.some((m) => m.nodeId === views.selfId && m.incarnation === views.incarnation);
-  if (!context.peers.has(fromId) || !included || message.epoch !== log.record.promisedEpoch) return;
+  const promised = message.epoch === log.record.promisedEpoch && fromId === log.record.promisedTo;
+  if (!context.peers.has(fromId) || !included || !promised) return;
   if (!install(log, { ...message, viewEpoch: message.epoch })) {
     views.view = null;
     return;
@@ -411,8 +451,8 @@ export function onAppend(views: Views, fromId: number, message: Append, effects:
   effects.push({ type: 'save', record: log.record });
 }
 
-export function onCommit(views: Views, message: Commit, effects: Effect[]): void {
-  if (views.view === null || message.epoch !== views.view.epoch) return;
+export function onCommit(views: Views, fromId: number, message: Commit, effects: Effect[]): void {
+  if (views.view === null || message.epoch !== views.view.epoch || fromId !== views.view.leaderId) return;
   advance(views, message.commitIndex, effects);
 }
 
@@ -430,8 +470,8 @@ function advance(views: Views, commitIndex: number, effects: Effect[]): void {
 export function onSaved(views: Views, record: DurableRecord, effects: Effect[]): void {
   if (!views.storing) notice(effects, 'store', 'info', 'the store works again');
   views.storing = true;
-  if (views.promising !== 0 && record.promisedEpoch >= views.promising) {
-    effects.push({ type: 'send', message: promiseReply(views, views.promising, record, true) });
+  if (views.promising !== 0 && record.promisedEpoch === views.promising) {
+    effects.push({ type: 'send', message: promiseReply(views, record.promisedEpoch, record.promisedTo, record, true) });
     views.promising = 0;
   }
   const { view } = views;
@@ -464,7 +504,8 @@ export function onSaveFailed(views: Views, detail: string, nowMs: number, effect
   views.storing = false;
   views.retrySaveMs = nowMs + saveRetryMs;
   if (views.promising !== 0) {
-    effects.push({ type: 'send', message: promiseReply(views, views.promising, views.log.record, false) });
+    const { record } = views.log;
+    effects.push({ type: 'send', message: promiseReply(views, views.promising, record.promisedTo, record, false) });
     views.promising = 0;
   }
 }

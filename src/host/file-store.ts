@@ -17,6 +17,7 @@ const format = 'holdfast-1';
 
 const logSchema = z.strictObject({
   promisedEpoch: z.int().nonnegative(),
+  promisedTo: z.int().nonnegative(),
   viewEpoch: z.int().nonnegative(),
   valid: z.boolean(),
   lost: z.boolean(),
@@ -39,11 +40,16 @@ export class FileStore implements Store {
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       const text = await readIfThere(join(this.#directory, 'log'));
-      if (text === null) return (await this.#hasPrevious()) ? damaged(this.#directory, 'log is missing') : { outcome: 'empty' };
+      if (text === null)
+        return (await this.#hasPrevious()) ? damaged(this.#directory, 'log is missing') : { outcome: 'empty' };
       const log = check(logSchema, unwrap(text, 'log'), 'log');
       const snapshotText = await readIfThere(join(this.#directory, log.snapshot));
       if (snapshotText === null) throw new Damage(`${log.snapshot} is missing`);
-      const value = check(snapshotSchema, unwrap(snapshotText, log.snapshot), log.snapshot) as DurableRecord['snapshot'];
+      const value = check(
+        snapshotSchema,
+        unwrap(snapshotText, log.snapshot),
+        log.snapshot,
+      ) as DurableRecord['snapshot'];
       const { snapshot: name, ...rest } = log;
       const record = { ...rest, snapshot: value } as DurableRecord;
       assertConsistent(record);
@@ -161,7 +167,8 @@ function unwrap(text: string, name: string): unknown {
   const [kind, length, hash] = text.slice(0, Math.max(end, 0)).split(' ');
   const body = text.slice(end + 1);
   if (end < 0 || kind !== format) throw new Damage(`${name} is not in format ${format}`);
-  if (Number(length) !== Buffer.byteLength(body)) throw new Damage(`${name} is ${Buffer.byteLength(body)} bytes long, not ${length}`);
+  if (Number(length) !== Buffer.byteLength(body))
+    throw new Damage(`${name} is ${Buffer.byteLength(body)} bytes long, not ${length}`);
   if (hash !== sha256(body)) throw new Damage(`${name} does not match its checksum`);
   return JSON.parse(body);
 }
@@ -188,6 +195,11 @@ function damaged(directory: string, detail: string): LoadResult {
 
 function storeError(what: 'read' | 'write', directory: string, error: unknown): HoldfastError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const remedy = code === 'ENOSPC' ? 'free some space' : code === 'EACCES' || code === 'EROFS' ? 'make it writable for root' : 'see to its file system';
+  const remedy =
+    code === 'ENOSPC'
+      ? 'free some space'
+      : code === 'EACCES' || code === 'EROFS'
+        ? 'make it writable for root'
+        : 'see to its file system';
   return new HoldfastError('HF_STORE', `cannot ${what} ${directory}: ${code ?? message}: ${remedy}`, { cause: error });
 }

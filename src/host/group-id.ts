@@ -8,5 +8,8 @@ export function groupIdOf(name: string, file = '/etc/group'): number {
     .find((candidate) => candidate.startsWith(`${name}:`));
   const gid = Number(line?.split(':')[2]);
   if (line !== undefined && Number.isSafeInteger(gid)) return gid;
-  throw new HoldfastError('HF_CONFIG', `adminGroup names '${name}', a group that does not exist: create it (groupadd ${name}) or name another`);
+  throw new HoldfastError(
+    'HF_CONFIG',
+    `adminGroup names '${name}', a group that does not exist: create it (groupadd ${name}) or name another`,
+  );
 }
