@@ -103,7 +103,11 @@ async function main() {
   const queue = wanted.flatMap((fault) =>
     Array.from({ length: options.times * (fault.timesFactor ?? 1) }, (_, i) => ({ fault, number: i + 1 })),
   );
-  await Promise.all(Array.from({ length: Math.min(options.labs, queue.length) }, () => work(queue, context)));
+  try {
+    await Promise.all(Array.from({ length: Math.min(options.labs, queue.length) }, () => work(queue, context)));
+  } finally {
+    for (const lab of context.labs) lab.down();
+  }
   report(wanted, context, performance.now() - started);
 }
 

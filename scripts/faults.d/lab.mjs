@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,8 +42,10 @@ export class Lab {
   /** Copies all logs; where to. */
   saveLogs() {
     const to = mkdtempSync(join(tmpdir(), 'holdfast-faults-logs-'));
-    const wanted = (path) => !/\/(run|disk|stage|volatile|corosync)(\/|$)/.test(path.slice(this.dir.length));
-    cpSync(this.dir, to, { recursive: true, filter: wanted });
+    for (const path of readdirSync(this.dir, { recursive: true })) {
+      if (!/^(n\d+|shared)\/\w+\.(log|err)$/.test(path)) continue;
+      cpSync(join(this.dir, path), join(to, path));
+    }
     return to;
   }
 
