@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <uv.h>
 
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -12,7 +13,8 @@
 namespace holdfast {
 namespace {
 
-int64_t NsFromMs(const Napi::Value& ms) { return static_cast<int64_t>(ms.ToNumber().DoubleValue() * kNsPerMs); }
+// Rounded, so that an instant that JavaScript was given comes back as the same.
+int64_t NsFromMs(const Napi::Value& ms) { return std::llround(ms.ToNumber().DoubleValue() * kNsPerMs); }
 
 double MsFromNs(int64_t ns) { return static_cast<double>(ns) / kNsPerMs; }
 

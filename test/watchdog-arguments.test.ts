@@ -3,6 +3,7 @@ import { HoldfastError } from '../src/core/errors.js';
 import { createHostClock } from '../src/host/host-clock.js';
 import { createWatchdog, type WatchdogOptions } from '../src/host/keeper-watchdog.js';
 import { loadNative } from '../src/host/native.js';
+import { checkArmOptions, checkInstant } from '../src/host/watchdog-arguments.js';
 import type { ArmOptions } from '../src/ports/watchdog.js';
 
 const argument = { name: 'HoldfastError', code: 'HF_ARGUMENT' };
@@ -51,6 +52,15 @@ t.test('arm, extend and reset refuse malformed arguments, and nothing reaches th
     t.throws(() => watchdog.reset(reason as string), argument);
   }
   t.match(watchdog.stats(), { state: 'idle', pets: 0, resetRequests: 0, petError: null, resetError: null });
+});
+
+t.test('a machine may be up for years', (t) => {
+  const tenYearsMs = 3_652 * 86_400_000;
+  t.equal(checkInstant('leaseDeadlineMs', tenYearsMs + 0.25), tenYearsMs + 0.25);
+  const nowMs = tenYearsMs - 5_000;
+  const options = { timeoutS: 5, petIntervalMs: 1_000, leaseMs: 10_000, leaseDeadlineMs: tenYearsMs };
+  t.same(checkArmOptions(options, nowMs), options);
+  t.end();
 });
 
 t.test('too many commands at once are refused', async (t) => {

@@ -19,6 +19,8 @@ const maxLeaseMs = 3_600_000;
 /** Buffers of native/watchdog_device.h, and sockaddr_un; both with a closing zero. */
 const maxDeviceBytes = 255;
 const maxSocketBytes = 107;
+/** In nanoseconds it has to fit in 63 bits: 285 years of uptime. */
+const maxInstantMs = 9e12;
 const maxReasonLength = 1_000;
 
 function reject(name: string, rule: string, value: unknown): never {
@@ -36,7 +38,7 @@ function checkInteger(name: string, value: unknown, min: number, max: number): n
 }
 
 export function checkInstant(name: string, value: unknown): number {
-  if (typeof value === 'number' && value > 0 && value <= Number.MAX_SAFE_INTEGER / 1e6) return value;
+  if (typeof value === 'number' && value > 0 && value <= maxInstantMs) return value;
   return reject(name, 'a CLOCK_BOOTTIME instant in milliseconds', value);
 }
 
