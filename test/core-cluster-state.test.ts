@@ -34,17 +34,15 @@ function commandFor(state: ClusterState) {
   return fc.oneof(
     sid.map(add),
     sid.map((id): Command => ({ type: 'resource-remove', sid: id })),
-    fc
-      .record({ nodeId, bootId })
-      .map(
-        ({ nodeId: id, bootId: boot }): Command => ({
-          type: 'node-up',
-          nodeId: id,
-          name: `node${id}`,
-          bootId: boot,
-          fenceBoundMs: 60_000,
-        }),
-      ),
+    fc.record({ nodeId, bootId }).map(
+      ({ nodeId: id, bootId: boot }): Command => ({
+        type: 'node-up',
+        nodeId: id,
+        name: `node${id}`,
+        bootId: boot,
+        fenceBoundMs: 60_000,
+      }),
+    ),
     fc.record({ nodeId, bootId }).map((fields): Command => ({ type: 'node-fenced', ...fields, proof: 'takeover' })),
     nodeId.map((id): Command => ({ type: 'node-state', nodeId: id, state: 'unknown' })),
     fc

@@ -459,25 +459,31 @@ export class Simulation {
   #carryOut(machine: Machine, agent: AgentProcess, effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        return this.#multicast(machine, effect.message);
+        this.#multicast(machine, effect.message);
+        break;
       case 'save':
         agent.unsaved = effect.record;
-        return this.#save(machine, agent);
+        this.#save(machine, agent);
+        break;
       case 'applied':
-        return this.#applied(effect.entry, machine);
+        this.#applied(effect.entry, machine);
+        break;
       case 'refused':
         this.answers.set(effect.requestId, { index: null });
         return;
       case 'operate':
-        return this.#operate(machine, agent, effect);
+        this.#operate(machine, agent, effect);
+        break;
       case 'watchdog-adopt':
-        return this.#later(machine, agent, { type: 'opened' });
+        this.#later(machine, agent, { type: 'opened' });
+        break;
       case 'watchdog-arm':
         agent.armed = true;
         agent.leaseDeadlineMs = effect.leaseDeadlineMs;
         this.#pet(machine);
         this.#keeper(machine, agent);
-        return this.#later(machine, agent, { type: 'armed' });
+        this.#later(machine, agent, { type: 'armed' });
+        break;
       case 'watchdog-extend':
         agent.leaseDeadlineMs = Math.max(agent.leaseDeadlineMs, effect.leaseDeadlineMs);
         return;
@@ -485,9 +491,11 @@ export class Simulation {
         if (machine.running.size > 0)
           this.violation(`node ${machine.nodeId} disarms while it runs ${[...machine.running]}`);
         machine.firesAtMs = null;
-        return this.#later(machine, agent, { type: 'released' });
+        this.#later(machine, agent, { type: 'released' });
+        break;
       case 'watchdog-reset':
-        return this.#reset(machine, 0);
+        this.#reset(machine, 0);
+        break;
       case 'last-words':
       case 'notice':
         return;

@@ -177,26 +177,31 @@ export class Agent {
   #carryOut(effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        return this.#send(effect.message);
+        this.#send(effect.message);
+        break;
       case 'save':
-        return this.#save(effect.record);
+        this.#save(effect.record);
+        break;
       case 'applied':
-        return this.#applied(effect.entry, effect.result);
+        this.#applied(effect.entry, effect.result);
+        break;
       case 'refused':
-        return this.#settle(effect.requestId, (request) =>
-          request.reject(new HoldfastError(effect.code, effect.message)),
-        );
+        this.#settle(effect.requestId, (request) => request.reject(new HoldfastError(effect.code, effect.message)));
+        break;
       case 'operate':
-        return this.#operate(effect);
+        this.#operate(effect);
+        break;
       case 'last-words':
         this.#ports
           .lastWords(effect.reason)
           .catch((error) => this.#ports.log.warn({ err: error }, 'cannot write down why'));
         return;
       case 'notice':
-        return this.#notice(effect.notice);
+        this.#notice(effect.notice);
+        break;
       default:
-        return this.#watchdog(effect);
+        this.#watchdog(effect);
+        break;
     }
   }
 
@@ -320,13 +325,17 @@ export class Agent {
         }
         return;
       case 'watchdog-adopt':
-        return this.#inTurn(() => watchdog.adopt(), { type: 'opened' });
+        this.#inTurn(() => watchdog.adopt(), { type: 'opened' });
+        break;
       case 'watchdog-arm':
-        return this.#inTurn(() => this.#arm(watchdog, effect.leaseDeadlineMs), { type: 'armed' });
+        this.#inTurn(() => this.#arm(watchdog, effect.leaseDeadlineMs), { type: 'armed' });
+        break;
       case 'watchdog-release':
-        return this.#inTurn(() => watchdog.release(), { type: 'released' });
+        this.#inTurn(() => watchdog.release(), { type: 'released' });
+        break;
       case 'watchdog-reset':
-        return this.#inTurn(() => this.#reset(watchdog, effect.reason), { type: 'expired' });
+        this.#inTurn(() => this.#reset(watchdog, effect.reason), { type: 'expired' });
+        break;
     }
   }
 

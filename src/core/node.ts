@@ -273,28 +273,38 @@ function onEvent(
     case 'configuration':
       return;
     case 'quorum':
-      return onQuorum(node, event, effects);
+      onQuorum(node, event, effects);
+      break;
     case 'ring':
       node.membership.ring = event.ring;
       return;
     case 'group':
-      return onGroup(node, cluster, event, context.nowMs);
+      onGroup(node, cluster, event, context.nowMs);
+      break;
     case 'disconnected':
-      return onDisconnected(node, cluster, event.reason, effects);
+      onDisconnected(node, cluster, event.reason, effects);
+      break;
     case 'message':
-      return onMessage(node, cluster, event.fromId, event.message, context, effects);
+      onMessage(node, cluster, event.fromId, event.message, context, effects);
+      break;
     case 'saved':
-      return onSaved(cluster.views, event.record, effects);
+      onSaved(cluster.views, event.record, effects);
+      break;
     case 'save-failed':
-      return onSaveFailed(cluster.views, event.detail, context.nowMs, effects);
+      onSaveFailed(cluster.views, event.detail, context.nowMs, effects);
+      break;
     case 'outcome':
-      return onOutcome(cluster.lrm, event.outcome, node.log.committed, context.nowMs, effects);
+      onOutcome(cluster.lrm, event.outcome, node.log.committed, context.nowMs, effects);
+      break;
     case 'watchdog':
-      return onWatchdog(cluster.protection, event.event, context.nowMs, effects);
+      onWatchdog(cluster.protection, event.event, context.nowMs, effects);
+      break;
     case 'request':
-      return onLocalRequest(cluster, event.requestId, event.command, context, effects);
+      onLocalRequest(cluster, event.requestId, event.command, context, effects);
+      break;
     case 'shutdown':
-      return onShutdown(node, cluster, effects);
+      onShutdown(node, cluster, effects);
+      break;
   }
 }
 
@@ -319,25 +329,35 @@ function onMessage(
   const { views } = cluster;
   switch (message.type) {
     case 'heartbeat':
-      return onHeartbeat(node, cluster, fromId, message, context, effects);
+      onHeartbeat(node, cluster, fromId, message, context, effects);
+      break;
     case 'prepare':
-      return onPrepare(views, fromId, message, context, effects);
+      onPrepare(views, fromId, message, context, effects);
+      break;
     case 'promise':
-      return onPromise(views, fromId, message, context, effects);
+      onPromise(views, fromId, message, context, effects);
+      break;
     case 'fetch':
-      return onFetch(views, message, effects);
+      onFetch(views, message, effects);
+      break;
     case 'log-part':
-      return onLogPart(views, fromId, message, context, effects);
+      onLogPart(views, fromId, message, context, effects);
+      break;
     case 'new-view':
-      return onNewView(views, fromId, message, context, effects);
+      onNewView(views, fromId, message, context, effects);
+      break;
     case 'append':
-      return onAppend(views, fromId, message, effects);
+      onAppend(views, fromId, message, effects);
+      break;
     case 'ack':
-      return onAck(views, fromId, message, context, effects);
+      onAck(views, fromId, message, context, effects);
+      break;
     case 'commit':
-      return onCommit(views, fromId, message, effects);
+      onCommit(views, fromId, message, effects);
+      break;
     case 'request':
-      return onRequest(cluster, fromId, message, context, effects);
+      onRequest(cluster, fromId, message, context, effects);
+      break;
     case 'refusal':
       if (message.to === cluster.selfId) refuse(message.requestId, message.code, message.message, effects);
       return;
