@@ -1,4 +1,5 @@
-import { machines, probeSid } from './lab.mjs';
+import { machines, probeLog, probeSid } from './lab.mjs';
+import { LogTail } from './log-tail.mjs';
 
 /** Puts a lab back into the state in which the next run begins: everything on and whole, the resource running. */
 export async function heal(lab) {
@@ -9,7 +10,12 @@ export async function heal(lab) {
     .map((line) => line.match(/\d+/)[0]);
   if (off.length > 0) await lab.verb('boot', ...off);
   await lab.until('all nodes online', () => lab.isWhole());
-  await lab.until(`${probeSid} to run`, () => lab.runsOn(probeSid));
+  const probe = new LogTail(probeLog(lab));
+  // The committed state may be that of before the last boot: the resource has to say so itself.
+  await lab.until(`${probeSid} to run`, async () => {
+    const node = `node${await lab.runsOn(probeSid)}`;
+    return probe.records().some((record) => record.event === 'alive' && record.node === node);
+  });
 }
 
 /** Has the resource run on that machine: placement takes the node with the fewest services, the lowest name first. */

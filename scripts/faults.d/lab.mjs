@@ -14,6 +14,7 @@ const pollMs = 50;
 export const machines = [1, 2, 3];
 /** The resource whose runs the probe records. */
 export const probeSid = 'ocf:exclusive';
+export const probeLog = (lab) => join(lab.dir, 'shared/exclusive.log');
 
 /** A lab of three machines in a directory of its own, driven through scripts/lab and the agents' sockets. */
 export class Lab {

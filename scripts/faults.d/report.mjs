@@ -37,7 +37,7 @@ function otherFigures(runs) {
     return [`${words} ${Math.round(worst)} ${unit}`];
   });
   const committed = runs.reduce((sum, { figures }) => sum + (figures.committed ?? 0), 0);
-  return [...texts, ...(committed > 0 ? [`${committed} writes committed, none lost unless told`] : [])].join(', ');
+  return [...texts, ...(committed > 0 ? [`${committed} writes were answered "committed"`] : [])].join(', ');
 }
 
 const milliseconds = (value) => (value === null ? '-' : String(Math.round(value)));

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { machines, probeSid } from './lab.mjs';
+import { machines, probeLog } from './lab.mjs';
 import { LogTail } from './log-tail.mjs';
 import { resetAfter } from './measure.mjs';
 import { doubleRuns, instancesOf } from './probe.mjs';
@@ -24,7 +24,7 @@ export class Run {
     this.#clock = clock;
     this.#emulators = new Map(machines.map((node) => [node, new LogTail(lab.path(node, 'emulator.log'))]));
     this.#agents = new Map(machines.map((node) => [node, new LogTail(lab.path(node, 'agent.log'))]));
-    this.#probe = new LogTail(`${lab.dir}/shared/${probeSid.slice('ocf:'.length)}.log`);
+    this.#probe = new LogTail(probeLog(lab));
   }
 
   nowMs() {

@@ -15,7 +15,6 @@ export class Writer {
   /** Longest time from one committed change to the next, milliseconds. */
   longestGapMs = 0;
   #lab;
-  #node;
   #change;
   #gapMs;
   #stopped = false;
@@ -24,7 +23,7 @@ export class Writer {
   /** `change(number)` is what goes into the body beside the comment. */
   constructor(lab, node, sid, { gapMs = 0, change = () => ({}) } = {}) {
     this.#lab = lab;
-    this.#node = node;
+    this.node = node;
     this.sid = sid;
     this.#gapMs = gapMs;
     this.#change = change;
@@ -46,7 +45,7 @@ export class Writer {
     while (!this.#stopped) {
       this.attempted += 1;
       const body = { comment: String(this.attempted), ...this.#change(this.attempted) };
-      const { code, body: said } = await this.#lab.ask(this.#node, 'POST', `/v1/resources/${this.sid}`, body);
+      const { code, body: said } = await this.#lab.ask(this.node, 'POST', `/v1/resources/${this.sid}`, body);
       const answer = code === 200 ? 'committed' : (said.error?.code ?? said.code ?? 'HF_NO_ANSWER');
       this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1);
       if (code === 200) {
@@ -54,17 +53,16 @@ export class Writer {
         lastMs = performance.now();
         this.committed = this.attempted;
       }
-      if (code === 200 ? this.#gapMs > 0 : true) await sleep(code === 200 ? this.#gapMs : Math.max(50, this.#gapMs));
+      await sleep(code === 200 ? this.#gapMs : Math.max(50, this.#gapMs));
     }
   }
 }
 
-/** Adds a disabled resource for each writer that has none yet. */
-export async function addResources(lab, node, writers, agent = 'ocf:heartbeat:Dummy') {
-  const { body } = await lab.ask(node, 'GET', '/v1/resources');
-  const known = new Set(body.resources.map(({ sid }) => sid));
-  for (const { sid } of writers) {
-    if (!known.has(sid)) await lab.change(node, '/v1/resources', { sid, agent, state: 'disabled', comment: '0' });
+/** Adds a disabled resource for each writer that has none yet, through its own node, so that it is known there. */
+export async function addResources(lab, writers, agent = 'ocf:heartbeat:Dummy') {
+  for (const { node, sid } of writers) {
+    const known = (await lab.ask(node, 'GET', `/v1/resources/${sid}`)).code === 200;
+    if (!known) await lab.change(node, '/v1/resources', { sid, agent, state: 'disabled', comment: '0' });
   }
 }
 
