@@ -32,7 +32,7 @@ async function main() {
     screen.text();
     for (const { tone, text } of tableOf(figures, { boundMs, cutNode })) screen.text(text, tone);
     kept = keep;
-    if (keep) sayHowToTalk(screen, lab.dir);
+    if (keep) sayHowToTalk(screen, lab.dir, boundMs);
     return allHeld(figures) ? 0 : 1;
   } finally {
     ending.cancel();
@@ -62,14 +62,14 @@ function introduce(screen, boundMs) {
   screen.text();
 }
 
-function sayHowToTalk(screen, dir) {
+function sayHowToTalk(screen, dir, boundMs) {
   screen.text();
   screen.text('The cluster is still up:', 'strong');
   for (const line of [
     `export LAB=${dir}`,
     'scripts/lab cli 1 status                     # holdfast on node1; also: watch, timing, config, help',
     'scripts/lab client curl http://10.77.0.100/  # who serves?',
-    'scripts/lab cut 2; scripts/lab heal          # more: scripts/lab help',
+    `scripts/lab cut 2; sleep ${Math.ceil(boundMs / 1000) + 5}; scripts/lab heal  # once more; all verbs: scripts/lab help`,
     'curl --unix-socket $LAB/n1/run/holdfast.sock http://localhost/v1/status',
     'scripts/lab down                             # ends and removes all of it',
   ]) {

@@ -57,6 +57,7 @@ export class Story {
 
   async #setUp() {
     await this.#lab.run('up', '3');
+    for (const number of ['1', '2', '3']) await this.#lab.run('autoboot', number, 'on');
     this.#say('demo', 'plain', 'three machines are up, each with its own corosync, watchdog (emulated) and holdfastd');
     await this.#until(async () => (await this.#lab.status('node1'))?.leader, 20_000, 'the first view of the cluster');
   }
@@ -90,14 +91,12 @@ export class Story {
   }
 
   async #cutOff(node) {
-    const number = node.replace('node', '');
-    await this.#lab.run('autoboot', number, 'on');
     const { bootId } = (await this.#statusOf(node)).local;
     this.#scene.emulator = new JsonLog(join(this.#lab.directoryOf(node), 'emulator.log'));
     const atMs = this.#scene.nowMs(); // before it takes effect: no figure comes out too short
     this.#scene.cut = { node, atMs, bootId, quorumLostMs: null, resetMs: null, healed: false };
     this.#say('demo', 'bad', `cuts ${node} off the network: nothing gets in, nothing gets out`, atMs);
-    await this.#lab.run('cut', number);
+    await this.#lab.run('cut', node.replace('node', ''));
     const lost = () => this.#scene.lostRequests().find(({ sentMs }) => sentMs > atMs);
     const first = await this.#until(lost, 5000, `the loss of a request to ${node}`);
     this.#say('client', 'bad', 'is not answered any more', first.doneMs);
