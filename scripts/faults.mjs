@@ -62,6 +62,7 @@ async function runOnce(lab, { fault, number }, context, result) {
     await fault.course(run);
     await heal(lab);
   } finally {
+    await run.stopWriters();
     run.judgeProbe();
   }
 }

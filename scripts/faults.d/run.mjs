@@ -16,6 +16,7 @@ export class Run {
   #emulators;
   #probe;
   #agents;
+  #writers = [];
 
   constructor(lab, { boundMs, number, clock }) {
     this.lab = lab;
@@ -44,6 +45,16 @@ export class Run {
   async inject(deed) {
     this.injectedMs = this.nowMs();
     await deed();
+  }
+
+  /** Clients that write until stopWriters, which is called at the end of every run whatever has happened. */
+  start(writers) {
+    this.#writers.push(...writers);
+    for (const writer of writers) writer.start();
+  }
+
+  async stopWriters() {
+    await Promise.all(this.#writers.map((writer) => writer.stop()));
   }
 
   expect(holds, sentence) {

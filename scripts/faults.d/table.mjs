@@ -1,5 +1,7 @@
 import { continuedAfterTakeover, resetAndTakeover, resetOrRideThrough, sameBootId, undisturbed } from './courses.mjs';
-import { diskFull, powerLoss, queueFull } from './store-faults.mjs';
+import { diskFull } from './disk-full.mjs';
+import { powerLoss } from './power-loss.mjs';
+import { queueFull } from './queue-full.mjs';
 
 /**
  * The table of faults. `course` injects the fault and says what must follow; `note` is for the closing table.

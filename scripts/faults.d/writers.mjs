@@ -1,37 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { machines } from './lab.mjs';
 
 /** Clients that change the configuration all the time, and remember what they were told. */
 
-/**
- * One client: it changes one resource of its own, one change after the other, each with the next number as the
- * comment. What a change was answered with goes by code; `HF_NO_ANSWER` is a socket that does not answer.
- */
-export class Writer {
-  sid;
-  /** Highest number that was answered "committed", and highest that was asked for; 0: none. */
-  committed = 0;
-  attempted = 0;
+/** Commits pause while a view forms, at most for so long. */
+const commitPauseMs = 8_000;
+const retryMs = 50;
+
+/** Makes one change after the other; a subclass says which. */
+class Client {
+  /** How many changes were answered with what; `HF_NO_ANSWER` is a socket that does not answer. */
   answers = new Map();
-  /** Longest time from one committed change to the next, milliseconds. */
-  longestGapMs = 0;
-  #lab;
-  #change;
-  #gapMs;
   #stopped = false;
   #done = Promise.resolve();
 
-  /** `change(number)` is what goes into the body beside the comment. */
-  constructor(lab, node, sid, { gapMs = 0, change = () => ({}) } = {}) {
-    this.#lab = lab;
+  constructor(lab, node, gapMs) {
+    this.lab = lab;
     this.node = node;
-    this.sid = sid;
-    this.#gapMs = gapMs;
-    this.#change = change;
+    this.gapMs = gapMs;
   }
 
   start() {
-    this.#stopped = false;
-    this.#done = this.#write();
+    this.#done = this.#work();
   }
 
   /** Stops after the change that is under way. */
@@ -40,21 +30,81 @@ export class Writer {
     await this.#done;
   }
 
-  async #write() {
-    let lastMs = performance.now();
+  async #work() {
     while (!this.#stopped) {
-      this.attempted += 1;
-      const body = { comment: String(this.attempted), ...this.#change(this.attempted) };
-      const { code, body: said } = await this.#lab.ask(this.node, 'POST', `/v1/resources/${this.sid}`, body);
-      const answer = code === 200 ? 'committed' : (said.error?.code ?? said.code ?? 'HF_NO_ANSWER');
+      const { path, body } = this.next();
+      const { code, body: said } = await this.lab.ask(this.node, 'POST', path, body);
+      const answer = code === 200 ? 'committed' : (said.error?.code ?? 'HF_NO_ANSWER');
       this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1);
-      if (code === 200) {
-        this.longestGapMs = Math.max(this.longestGapMs, performance.now() - lastMs);
-        lastMs = performance.now();
-        this.committed = this.attempted;
-      }
-      await sleep(code === 200 ? this.#gapMs : Math.max(50, this.#gapMs));
+      if (code === 200) this.onCommitted();
+      await sleep(code === 200 ? this.gapMs : Math.max(retryMs, this.gapMs));
     }
+  }
+}
+
+/** Changes one resource of its own, each time with the next number as the comment. */
+export class Writer extends Client {
+  /** Highest number that was answered "committed", and highest that was asked for; 0: none. */
+  committed = 0;
+  attempted = 0;
+  /** Longest time from one committed change to the next, milliseconds. */
+  longestGapMs = 0;
+  #lastMs = performance.now();
+  #change;
+
+  /** `change()` is what goes into the body beside the comment. */
+  constructor(lab, node, sid, { gapMs = 0, change = () => ({}) } = {}) {
+    super(lab, node, gapMs);
+    this.sid = sid;
+    this.#change = change;
+  }
+
+  start() {
+    this.#lastMs = performance.now();
+    super.start();
+  }
+
+  next() {
+    this.attempted += 1;
+    return { path: `/v1/resources/${this.sid}`, body: { comment: String(this.attempted), ...this.#change() } };
+  }
+
+  onCommitted() {
+    const nowMs = performance.now();
+    this.longestGapMs = Math.max(this.longestGapMs, nowMs - this.#lastMs);
+    this.#lastMs = nowMs;
+    this.committed = this.attempted;
+  }
+}
+
+/** Adds one resource after the other. */
+export class Adder extends Client {
+  /** The sids whose addition was answered "committed". */
+  added = [];
+  #prefix;
+  #number = 0;
+
+  constructor(lab, node, prefix) {
+    super(lab, node, 100);
+    this.#prefix = prefix;
+  }
+
+  next() {
+    this.#number += 1;
+    return { path: '/v1/resources', body: { sid: this.#sid(), agent: 'ocf:heartbeat:Dummy', state: 'disabled' } };
+  }
+
+  onCommitted() {
+    this.added.push(this.#sid());
+  }
+
+  /** So that the state does not grow from run to run. */
+  async clear() {
+    for (const sid of this.added) await this.lab.change(this.node, `/v1/resources/${sid}/remove`, {});
+  }
+
+  #sid() {
+    return `${this.#prefix}-${this.#number}`;
   }
 }
 
@@ -66,9 +116,24 @@ export async function addResources(lab, writers, agent = 'ocf:heartbeat:Dummy') 
   }
 }
 
-/** All answers of all writers, by code, as a sentence. */
-export function answersOf(writers) {
+/** One on each node but that one. */
+export function otherWriters(lab, node) {
+  const others = machines.filter((each) => each !== node);
+  return others.map((each) => new Writer(lab, each, `ocf:writer${each}`, { gapMs: 200 }));
+}
+
+/** They got their changes committed all the time, but for the forming of a view. */
+export function expectCommits(run, writers) {
+  const pauseMs = Math.max(...writers.map(({ longestGapMs }) => longestGapMs));
+  run.figures.commitPauseMs = pauseMs;
+  const all = writers.every(({ committed }) => committed > 0);
+  run.expect(all, 'one of the other nodes committed nothing');
+  run.expect(pauseMs < commitPauseMs, `another node committed nothing for ${Math.round(pauseMs)} ms`);
+}
+
+/** All answers to all of them, by code. */
+export function answersOf(clients) {
   const sums = new Map();
-  for (const { answers } of writers) for (const [code, n] of answers) sums.set(code, (sums.get(code) ?? 0) + n);
+  for (const { answers } of clients) for (const [code, n] of answers) sums.set(code, (sums.get(code) ?? 0) + n);
   return [...sums].map(([code, n]) => `${n} ${code}`).join(', ');
 }
