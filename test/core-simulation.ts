@@ -33,6 +33,8 @@ interface Machine {
   corosyncStopped: boolean;
   /** What a stopped corosync has taken from its client and not sent. */
   held: Uint8ArrayLike[];
+  /** What the ring has delivered meanwhile; a stop too short for the ring to break loses nothing. */
+  missed: NodeEvent[];
   /** What has arrived while the agent's event loop stands still. */
   inbox: NodeEvent[];
   stalledUntilMs: number;
@@ -104,6 +106,7 @@ export class Simulation {
       diskFull: false,
       corosyncStopped: false,
       held: [],
+      missed: [],
       inbox: [],
       stalledUntilMs: 0,
       agent: null,
@@ -169,6 +172,7 @@ export class Simulation {
     machine.bootedAtMs = this.nowMs;
     machine.corosyncStopped = false;
     machine.held = [];
+    machine.missed = [];
     this.startAgent(nodeId);
     this.#reform(mergeSeenMs);
   }
@@ -331,6 +335,9 @@ export class Simulation {
     const machine = this.machine(nodeId);
     if (!machine.up || !machine.corosyncStopped) return;
     machine.corosyncStopped = false;
+    const missed = machine.missed;
+    machine.missed = [];
+    for (const event of missed) this.#dispatch(machine, event);
     this.#reform(mergeSeenMs);
   }
 
@@ -362,6 +369,7 @@ export class Simulation {
         members.every((member) => member.ring === machine.ring) && this.#ringOf(machine).length === members.length;
       if (same && machine.ring !== 0) continue;
       const ring = ++this.#ringSeq;
+      for (const other of this.machines) if (other.corosyncStopped) other.missed = [];
       for (const member of members) member.ring = ring;
       for (const member of members) this.#announceRing(member, true);
     }
@@ -424,8 +432,8 @@ export class Simulation {
   }
 
   #deliver(machine: Machine, event: NodeEvent): void {
-    if (machine.corosyncStopped) return;
-    this.#dispatch(machine, event);
+    if (machine.corosyncStopped) machine.missed.push(event);
+    else this.#dispatch(machine, event);
   }
 
   #noteCuts(): void {

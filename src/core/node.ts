@@ -106,6 +106,7 @@ export interface ClusterPart {
   readonly lrm: Lrm;
   readonly protection: Protection;
   lastHeartbeatMs: number;
+  lastHeartbeatEpoch: number;
   /** Something changed that the others should hear at once. */
   heartbeatDue: boolean;
   /** LRM report as last sent, to see changes. */
@@ -141,8 +142,8 @@ export interface Now {
 }
 
 export const heartbeatMs = 1_000;
-/** Heartbeats out of turn are at least this far apart. */
-const heartbeatGapMs = 50;
+/** Heartbeats out of turn are at least this far apart, except the first in a view: leases wait for it. */
+const heartbeatGapMs = 10;
 const managerGapMs = 50;
 /** A lease that has not been renewed for this long is running out: two heartbeats and some. */
 const renewalLateMs = 2_500;
@@ -221,6 +222,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lrm: newLrm(selfId, bootId),
     protection: newProtection(),
     lastHeartbeatMs: 0,
+    lastHeartbeatEpoch: 0,
     heartbeatDue: true,
     lastReport: '',
     lastManagerMs: now.bootMs - managerGapMs,
@@ -562,7 +564,9 @@ function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: ViewConte
   const text = JSON.stringify([report, epoch, cluster.views.storing]);
   if (text !== cluster.lastReport) cluster.heartbeatDue = true;
   const sinceMs = context.nowMs - cluster.lastHeartbeatMs;
-  if (sinceMs < (cluster.heartbeatDue ? heartbeatGapMs : heartbeatMs)) return;
+  const firstInView = epoch !== cluster.lastHeartbeatEpoch;
+  if (!firstInView && sinceMs < (cluster.heartbeatDue ? heartbeatGapMs : heartbeatMs)) return;
+  cluster.lastHeartbeatEpoch = epoch;
   cluster.lastReport = text;
   cluster.heartbeatDue = false;
   cluster.lastHeartbeatMs = context.nowMs;

@@ -50,6 +50,8 @@ export interface Views {
   stored: Ack | null;
   /** Epoch to promise to its candidate as soon as the promise is durable; 0: none. */
   promising: number;
+  /** Candidacies of ours in a row that were refused. */
+  refusals: number;
   /** Highest epoch ever heard of. */
   highestEpoch: number;
   /** Not null while this node tries to lead, or leads. */
@@ -105,8 +107,8 @@ export interface ViewContext {
 /** Answers to Prepare come within milliseconds plus one fsync; whoever takes longer is not waited for. */
 const promiseWaitMs = 1_000;
 const phaseLimitMs = 3_000;
-/** Between two attempts of one candidate. */
-const prepareGapMs = 200;
+/** A candidate that was refused asks again at once, and waits this much longer after each further refusal. */
+const refusedGapMs = 100;
 /** Commands that may be under way; a limit on memory and on the size of messages. */
 const outstandingLimit = 1_024;
 const saveRetryMs = 5_000;
@@ -123,6 +125,7 @@ export function newViews(selfId: number, incarnation: string, log: Log): Views {
     view: null,
     stored: null,
     promising: 0,
+    refusals: 0,
     highestEpoch: log.record.promisedEpoch,
     coordinator: null,
     waitingFor: null,
@@ -180,7 +183,7 @@ function needsNewView(views: Views, coordinator: Coordinator, context: ViewConte
   if (coordinator.phase !== 'active') {
     const someoneNew = live.some((peer) => !coordinator.asked.includes(peer.nodeId));
     const again = coordinator.phase === 'preparing' && (someoneNew || coordinator.refused);
-    return inPhaseMs > phaseLimitMs || (again && inPhaseMs > prepareGapMs);
+    return inPhaseMs > phaseLimitMs || (again && inPhaseMs >= (views.refusals - 1) * refusedGapMs);
   }
   const { undeliveredSinceMs } = coordinator;
   if (undeliveredSinceMs > 0 && context.nowMs - undeliveredSinceMs > phaseLimitMs) return true;
@@ -273,6 +276,7 @@ export function onPromise(
   if (message.to !== views.selfId) return;
   if (!message.granted && message.storing && message.promisedEpoch >= coordinator.epoch) {
     // Promised to another already: ask again with a higher one, in a while, so that two candidates do not race.
+    if (!coordinator.refused) views.refusals++;
     coordinator.refused = true;
     return;
   }
@@ -425,6 +429,7 @@ export function onNewView(
   const baseIndex = lastIndex(log.record);
   views.view = { epoch: message.epoch, leaderId: fromId, members: message.members, baseIndex };
   views.waitingFor = null;
+  views.refusals = 0;
   advance(views, message.commitIndex, effects);
   effects.push({ type: 'save', record: log.record });
   const names = message.members.map((member) => nodeName(context.electorate, member.nodeId));
