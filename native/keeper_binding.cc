@@ -118,11 +118,14 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
     if (notices == 0) return;
     const bool done = (notices & kNoticeResult) != 0;
     const Napi::Object self = Value();
+    napi_value bell = nullptr;
+    // Nobody listens: this object is collected and its destructor yet to come, or Node is ending and runs no JavaScript.
+    if (self.IsEmpty() || napi_get_named_property(env, self, "bell", &bell) != napi_ok) return;
     if (done) {
       uv_unref(reinterpret_cast<uv_handle_t*>(&bell_->poll));
       Unref();
     }
-    self.Get("bell").As<Napi::Function>().MakeCallback(
+    Napi::Function(env, bell).MakeCallback(
         self, {Napi::Number::New(env, notices), done ? ResultToJs(env, result) : env.Undefined()}, *context_);
     if (env.IsExceptionPending()) napi_fatal_exception(env, env.GetAndClearPendingException().Value());
   }

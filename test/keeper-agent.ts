@@ -10,7 +10,7 @@ interface Job {
   readonly petIntervalMs: number;
   readonly leaseMs: number;
   /** `wait`: do nothing; `block`: never leave JavaScript; `exit`: process.exit; the rest in worker threads or with GC. */
-  readonly behave: 'wait' | 'block' | 'exit' | 'worker' | 'idle-worker' | 'collect' | 'forget';
+  readonly behave: 'wait' | 'block' | 'exit' | 'worker' | 'idle-worker' | 'collect' | 'forget' | 'end';
 }
 
 async function arm(job: Job): Promise<void> {
@@ -44,7 +44,19 @@ async function collect(job: Job, make: () => Promise<unknown> | unknown, left: n
   if (keeperThreads() !== left) throw new Error(`${job.behave}: ${keeperThreads()} keepers are left, not ${left}`);
 }
 
+/** Ends by itself, with a notice of the keeper that has not been taken yet. */
+function endRinging(job: Job): void {
+  const watchdog = createWatchdog({ emulator: job.emulator });
+  process.on('exit', () => {
+    watchdog.reset('ending');
+    const end = performance.now() + 100;
+    while (performance.now() < end);
+  });
+  process.send?.('ready', () => process.disconnect());
+}
+
 async function main(job: Job): Promise<void> {
+  if (job.behave === 'end') return endRinging(job);
   if (job.behave === 'worker' || job.behave === 'idle-worker') await inWorker(job);
   else if (job.behave === 'collect') {
     await collect(job, () => void Array.from({ length: 20 }, () => createWatchdog({ emulator: job.emulator })), 0);

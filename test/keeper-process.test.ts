@@ -68,6 +68,13 @@ t.test('process.exit while armed does not disarm', async (t) => {
   t.same(lab.events('magic-close'), []);
 });
 
+t.test('Node ends while the keeper has something to say', async (t) => {
+  const lab = await EmulatedMachine.start(t, '--no-reboot');
+  const agent = await lab.agent({ behave: 'end' });
+  t.same(await once(agent, 'exit'), [0, null]);
+  t.match(await lab.waitFor('reset-requested'), { reason: 'ending' });
+});
+
 t.test('a worker thread that ends while armed neither crashes nor disarms', async (t) => {
   const lab = await EmulatedMachine.start(t);
   const agent = await lab.agent({ timeoutS: 3, petIntervalMs: 100, leaseMs: 1_500, behave: 'worker' });
