@@ -86,6 +86,9 @@ function inject(simulation: Simulation, nodes: number): void {
     () => simulation.stallAgent(nodeId, simulation.int(100, 12_000)),
     () => simulation.stallAgent(nodeId, simulation.int(100, 3_000)),
     () => {
+      simulation.machine(nodeId).diskHangsUntilMs = simulation.nowMs + simulation.int(100, 20_000);
+    },
+    () => {
       simulation.machine(nodeId).diskFull = simulation.random() < 0.5;
     },
   ];

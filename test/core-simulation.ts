@@ -30,6 +30,8 @@ interface Machine {
   running: Set<string>;
   disk: DurableRecord | null;
   diskFull: boolean;
+  /** Nothing written comes back before this. */
+  diskHangsUntilMs: number;
   corosyncStopped: boolean;
   /** What a stopped corosync has taken from its client and not sent. */
   held: Uint8ArrayLike[];
@@ -104,6 +106,7 @@ export class Simulation {
       running: new Set(),
       disk: null,
       diskFull: false,
+      diskHangsUntilMs: 0,
       corosyncStopped: false,
       held: [],
       missed: [],
@@ -520,7 +523,7 @@ export class Simulation {
     agent.unsaved = null;
     agent.saving = true;
     // The rename may reach the disk at any time until the fsync returns.
-    const durableMs = this.int(1, 30);
+    const durableMs = this.int(1, 30) + Math.max(0, machine.diskHangsUntilMs - this.nowMs);
     const { boots } = machine;
     if (!machine.diskFull) {
       this.after(

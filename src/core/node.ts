@@ -290,7 +290,7 @@ function onEvent(
       onMessage(node, cluster, event.fromId, event.message, context, effects);
       break;
     case 'saved':
-      onSaved(cluster.views, event.record, effects);
+      onSaved(cluster.views, event.record, context.nowMs, effects);
       break;
     case 'save-failed':
       onSaveFailed(cluster.views, event.detail, context.nowMs, effects);

@@ -28,7 +28,7 @@ import type {
   PromiseReply,
   ViewMember,
 } from './messages.js';
-import { liveMembers, type Peers } from './peers.js';
+import { liveMembers, type Peer, type Peers } from './peers.js';
 
 /**
  * Viewstamped replication (Liskov and Cowling, 2012) over corosync's membership: the lowest live node of a
@@ -42,6 +42,8 @@ export interface Views {
   readonly log: Log;
   /** The last save worked. While false this node promises and acknowledges nothing, but stays in the view. */
   storing: boolean;
+  /** Since when something waits to become durable; 0: nothing does. */
+  unsavedSinceMs: number;
   /** When a failed save may be tried again; 0: nothing has failed. */
   retrySaveMs: number;
   /** The view whose log was adopted; null: none. Grants and actions need one. */
@@ -81,6 +83,8 @@ export interface Coordinator {
   readonly promises: Map<number, PromiseReply>;
   /** Some node has promised a higher epoch to another. */
   refused: boolean;
+  /** A promise came after the view had started without its sender. */
+  late: boolean;
   /** Nodes whose answer is awaited. */
   readonly asked: readonly number[];
   members: readonly ViewMember[];
@@ -114,6 +118,10 @@ const outstandingLimit = 1_024;
 const saveRetryMs = 5_000;
 /** A member may take this long after the start of a view to say that it has adopted it. */
 const adoptWaitMs = 2_000;
+/** A live node that has not answered the last Prepare is asked again after this, or when its late answer comes. */
+const askAgainMs = 10_000;
+/** A save that takes longer counts as failed until it comes back. */
+const saveLimitMs = 5_000;
 
 export function newViews(selfId: number, incarnation: string, log: Log): Views {
   return {
@@ -121,6 +129,7 @@ export function newViews(selfId: number, incarnation: string, log: Log): Views {
     incarnation,
     log,
     storing: true,
+    unsavedSinceMs: 0,
     retrySaveMs: 0,
     view: null,
     stored: null,
@@ -150,6 +159,7 @@ export function leaveView(views: Views): void {
 /** Called after everything that may call for a new view, and as time passes. */
 export function considerView(views: Views, context: ViewContext, effects: Effect[]): void {
   retrySave(views, context, effects);
+  watchSaves(views, context.nowMs, effects);
   if (!context.quorate) {
     if (views.coordinator?.phase !== 'active') views.coordinator = null;
     return;
@@ -177,6 +187,21 @@ function retrySave(views: Views, context: ViewContext, effects: Effect[]): void 
   effects.push({ type: 'save', record: views.log.record });
 }
 
+/** A disk that hangs says nothing, and must be taken for one that fails. */
+function watchSaves(views: Views, nowMs: number, effects: Effect[]): void {
+  if (!views.storing) return;
+  const saving = effects.some((effect) => effect.type === 'save');
+  if (views.unsavedSinceMs === 0 && saving) views.unsavedSinceMs = nowMs;
+  if (views.unsavedSinceMs === 0 || nowMs - views.unsavedSinceMs <= saveLimitMs) return;
+  views.storing = false;
+  notice(
+    effects,
+    'store',
+    'error',
+    `the store has not answered for ${saveLimitMs} ms: nothing is promised or acknowledged until it does`,
+  );
+}
+
 function needsNewView(views: Views, coordinator: Coordinator, context: ViewContext): boolean {
   const inPhaseMs = context.nowMs - coordinator.phaseSinceMs;
   const live = liveMembers(context.peers, views.selfId, context.nowMs);
@@ -187,14 +212,19 @@ function needsNewView(views: Views, coordinator: Coordinator, context: ViewConte
   }
   const { undeliveredSinceMs } = coordinator;
   if (undeliveredSinceMs > 0 && context.nowMs - undeliveredSinceMs > phaseLimitMs) return true;
-  if (live.length !== coordinator.members.length) return true;
-  return live.some((peer) => {
-    const member = coordinator.members.find((candidate) => candidate.nodeId === peer.nodeId);
-    if (member === undefined) return true;
-    if (peer.incarnation !== null && peer.incarnation !== member.incarnation) return true;
-    const lags = peer.heartbeat !== null && peer.heartbeat.epoch !== coordinator.epoch;
-    return lags && inPhaseMs > adoptWaitMs;
-  });
+  const gone = coordinator.members.some((member) => !live.some((peer) => peer.nodeId === member.nodeId));
+  return gone || coordinator.late || live.some((peer) => belongsInNewView(peer, coordinator, inPhaseMs));
+}
+
+function belongsInNewView(peer: Peer, coordinator: Coordinator, inPhaseMs: number): boolean {
+  const member = coordinator.members.find((candidate) => candidate.nodeId === peer.nodeId);
+  if (member === undefined) {
+    // Whoever was asked and has not answered (a hanging disk) must not keep the others from working.
+    return !coordinator.asked.includes(peer.nodeId) || inPhaseMs > askAgainMs;
+  }
+  if (peer.incarnation !== null && peer.incarnation !== member.incarnation) return true;
+  const lags = peer.heartbeat !== null && peer.heartbeat.epoch !== coordinator.epoch;
+  return lags && inPhaseMs > adoptWaitMs;
 }
 
 function startPrepare(views: Views, context: ViewContext, effects: Effect[]): void {
@@ -212,6 +242,7 @@ function startPrepare(views: Views, context: ViewContext, effects: Effect[]): vo
     phaseSinceMs: context.nowMs,
     promises: new Map(),
     refused: false,
+    late: false,
     asked: live,
     members: [],
     baseIndex: 0,
@@ -271,9 +302,12 @@ export function onPromise(
 ): void {
   views.highestEpoch = Math.max(views.highestEpoch, message.promisedEpoch);
   const { coordinator } = views;
-  if (coordinator === null || coordinator.phase !== 'preparing' || coordinator.epoch !== message.epoch) return;
   // Two candidates may ask for the same epoch: what was promised to the other is not for us.
-  if (message.to !== views.selfId) return;
+  if (coordinator === null || coordinator.epoch !== message.epoch || message.to !== views.selfId) return;
+  if (coordinator.phase !== 'preparing') {
+    coordinator.late ||= message.granted && !coordinator.promises.has(fromId);
+    return;
+  }
   if (!message.granted && message.storing && message.promisedEpoch >= coordinator.epoch) {
     // Promised to another already: ask again with a higher one, in a while, so that two candidates do not race.
     if (!coordinator.refused) views.refusals++;
@@ -472,9 +506,10 @@ function advance(views: Views, commitIndex: number, effects: Effect[]): void {
 }
 
 /** A record has become durable: only now may be said what it holds. */
-export function onSaved(views: Views, record: DurableRecord, effects: Effect[]): void {
+export function onSaved(views: Views, record: DurableRecord, nowMs: number, effects: Effect[]): void {
   if (!views.storing) notice(effects, 'store', 'info', 'the store works again');
   views.storing = true;
+  views.unsavedSinceMs = record === views.log.record ? 0 : nowMs;
   if (views.promising !== 0 && record.promisedEpoch === views.promising) {
     effects.push({ type: 'send', message: promiseReply(views, record.promisedEpoch, record.promisedTo, record, true) });
     views.promising = 0;
@@ -507,6 +542,7 @@ export function onHeartbeatOf(
 export function onSaveFailed(views: Views, detail: string, nowMs: number, effects: Effect[]): void {
   if (views.storing) notice(effects, 'store', 'error', `nothing can be stored: ${detail}`);
   views.storing = false;
+  views.unsavedSinceMs = 0;
   views.retrySaveMs = nowMs + saveRetryMs;
   if (views.promising !== 0) {
     const { record } = views.log;
