@@ -1,4 +1,4 @@
-import { type Budget, type BudgetInput, deriveBudget } from './budget.js';
+import { type Budget, type BudgetInput, deriveBudget, takeoverMs } from './budget.js';
 import type { Command } from './cluster-state.js';
 import { isFenced } from './cluster-state.js';
 import { type Effect, notice } from './effects.js';
@@ -112,6 +112,7 @@ export interface ClusterPart {
   /** LRM report as last sent, to see changes. */
   lastReport: string;
   lastManagerMs: number;
+  lastManagerIndex: number;
   /** The lease is running out and that has been said. */
   runningOut: boolean;
 }
@@ -144,7 +145,9 @@ export interface Now {
 export const heartbeatMs = 1_000;
 /** Heartbeats out of turn are at least this far apart, except the first in a view: leases wait for it. */
 const heartbeatGapMs = 10;
+/** The manager looks again after this, and sooner after a commit, since one decision often waits for another. */
 const managerGapMs = 50;
+const managerGapAfterCommitMs = 5;
 /** A lease that has not been renewed for this long is running out: two heartbeats and some. */
 const renewalLateMs = 2_500;
 
@@ -226,6 +229,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     heartbeatDue: true,
     lastReport: '',
     lastManagerMs: now.bootMs - managerGapMs,
+    lastManagerIndex: 0,
     runningOut: false,
   };
 }
@@ -315,7 +319,7 @@ function onQuorum(node: NodeState, event: NodeEvent & { type: 'quorum' }, effect
   node.membership.quorum = event;
   const members = event.members.join(' ');
   if (before?.quorate !== event.quorate || before.members.join(' ') !== members) {
-    const text = event.quorate ? `quorate with nodes ${members}` : `no quorum: only nodes ${members} are in reach`;
+    const text = event.quorate ? `quorate; in reach: node ids ${members}` : `no quorum; in reach: node ids ${members}`;
     notice(effects, 'cluster', event.quorate ? 'info' : 'error', text, { quorate: event.quorate, members });
   }
 }
@@ -465,8 +469,12 @@ function afterEvent(node: NodeState, cluster: ClusterPart, now: Now, effects: Ef
 }
 
 function manage(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
-  if (!isSettledLeader(cluster.views) || context.nowMs - cluster.lastManagerMs < managerGapMs) return;
+  if (!isSettledLeader(cluster.views)) return;
+  const { commitIndex } = node.log.record;
+  const gapMs = commitIndex === cluster.lastManagerIndex ? managerGapMs : managerGapAfterCommitMs;
+  if (context.nowMs - cluster.lastManagerMs < gapMs) return;
   cluster.lastManagerMs = context.nowMs;
+  cluster.lastManagerIndex = commitIndex;
   const commands = decide(managerInput(node, cluster));
   if (commands.length > 0)
     propose(
@@ -561,9 +569,10 @@ function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: ViewConte
   if (!cluster.peers.has(cluster.selfId)) return;
   const report = lrmReport(node, cluster);
   const epoch = cluster.views.view?.epoch ?? 0;
-  const text = JSON.stringify([report, epoch, cluster.views.storing]);
-  if (text !== cluster.lastReport) cluster.heartbeatDue = true;
+  const { probedThrough: through, ...news } = report;
+  const text = JSON.stringify([news, through >= node.log.record.commitIndex, epoch, cluster.views.storing]);
   const sinceMs = context.nowMs - cluster.lastHeartbeatMs;
+  if (text !== cluster.lastReport || takeoverDue(node, cluster, context.nowMs, sinceMs)) cluster.heartbeatDue = true;
   const firstInView = epoch !== cluster.lastHeartbeatEpoch;
   if (!firstInView && sinceMs < (cluster.heartbeatDue ? heartbeatGapMs : heartbeatMs)) return;
   cluster.lastHeartbeatEpoch = epoch;
@@ -571,6 +580,17 @@ function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: ViewConte
   cluster.heartbeatDue = false;
   cluster.lastHeartbeatMs = context.nowMs;
   effects.push({ type: 'send', message: heartbeat(node, cluster, report, context.nowMs) });
+}
+
+/** A node outside the view has become ripe for its takeover since the last heartbeat: the leader waits to hear it. */
+function takeoverDue(node: NodeState, cluster: ClusterPart, nowMs: number, sinceMs: number): boolean {
+  const { view } = cluster.views;
+  if (view === null) return false;
+  return Object.values(node.log.committed.nodes).some(({ nodeId, fenceBoundMs }) => {
+    const ripeSinceMs = silenceMs(cluster.grants, nodeId, nowMs) - takeoverMs(fenceBoundMs);
+    const outside = !view.members.some((member) => member.nodeId === nodeId);
+    return outside && ripeSinceMs >= 0 && ripeSinceMs < sinceMs;
+  });
 }
 
 function lrmReport(node: NodeState, cluster: ClusterPart): Heartbeat['lrm'] {
