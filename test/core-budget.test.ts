@@ -58,7 +58,9 @@ t.test('a dead node has been reset before any survivor stops waiting, on every d
         // True time from the grant: the dying node's clock may be slow, the waiting one's fast.
         const deadByMs = (budget.leaseMs + 2 * budget.effectiveMs) / (1 + slow);
         const waitedMs = takeoverMs(fenceBoundMs) / (1 + fast);
-        return deadByMs < waitedMs && deadByMs <= fenceBoundMs;
+        const petsInTime =
+          budget.petIntervalMs <= budget.timeoutS * 500 && budget.petIntervalMs * 2 <= budget.effectiveMs;
+        return deadByMs < waitedMs && deadByMs <= fenceBoundMs && petsInTime;
       },
     ),
     { numRuns: 5_000 },
