@@ -11,7 +11,7 @@ import { createStatusServer } from '../src/api/status-server.js';
 import { HoldfastError } from '../src/core/errors.js';
 import { FakeAgentControl, fittingTiming, healthyReport } from './fake-agent-control.js';
 
-const binary = fileURLToPath(new URL('../src/cli/holdfast.js', import.meta.url));
+const binary = fileURLToPath(new URL('../bundle/bin/holdfast.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
 const socketPath = join(directory, 'holdfast.sock');
 const control = new FakeAgentControl();

@@ -80,7 +80,7 @@ function watchdogLine({ watchdog, protection }: StatusReport, paint: Paint): str
   if (watchdog.lastPetAgoMs !== null) facts.push(`last pet ${seconds(watchdog.lastPetAgoMs)} ago`);
   if (watchdog.state === 'armed') {
     facts.push(
-      `worst lateness ${watchdog.worstLatenessMs} ms`,
+      `worst lateness ${watchdog.worstLatenessMs.toFixed(2)} ms`,
       watchdog.realtime ? 'realtime' : paint('notable', 'not realtime'),
     );
   }
