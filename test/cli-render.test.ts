@@ -20,7 +20,7 @@ t.test('status', async (t) => {
     'lrm node3 (fence, takeover in 49.1 s at the earliest, heard 12.0 s ago)',
     'service ocf:web (node1, started)',
     'lease held (41.2 s of 46.0 s left)',
-    'watchdog /dev/watchdog0 (armed, iTCO_wdt, timeout 6 s, resets in 6.0 s, last pet 0.9 s ago, worst lateness 3 ms, realtime)',
+    'watchdog /dev/watchdog0 (armed, iTCO_wdt, timeout 6 s, resets in 6.0 s, last pet 0.9 s ago, worst lateness 3.00 ms, realtime)',
     'store OK',
   ]);
 });
