@@ -212,6 +212,10 @@ function afterMonitor(
   if (before === 'unknown' && unit.condition === 'running') {
     notice(effects, 'service', 'info', `${unit.sid} runs here already: adopted`, { sid: unit.sid });
   }
+  if (before === 'unknown' && unit.condition === 'broken') {
+    const text = `whether ${unit.sid} runs here cannot be told (${outcome.detail}): taken as not running`;
+    notice(effects, 'service', 'warn', text, { sid: unit.sid });
+  }
   if (before !== 'running' || unit.condition === 'running') return;
   unit.retryMs = nowMs;
   const repair = service?.state === 'started' ? ': starting it again' : '';
