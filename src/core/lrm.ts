@@ -213,7 +213,7 @@ function afterMonitor(
     notice(effects, 'service', 'info', `${unit.sid} runs here already: adopted`, { sid: unit.sid });
   }
   if (before === 'unknown' && unit.condition === 'broken') {
-    const text = `whether ${unit.sid} runs here cannot be told (${outcome.detail}): taken as not running`;
+    const text = `whether ${unit.sid} runs here cannot be told: ${outcome.detail}`;
     notice(effects, 'service', 'warn', text, { sid: unit.sid });
   }
   if (before !== 'running' || unit.condition === 'running') return;
