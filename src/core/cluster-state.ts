@@ -1,5 +1,5 @@
 import type { ErrorCode } from './errors.js';
-import { isTransition, mayRun, type ServiceState } from './service-states.js';
+import { isTransition, mayRun, needsFencing, type ServiceState } from './service-states.js';
 
 /** What the log's commands add up to: the configuration and the manager's decisions. Plain data, JSON-safe. */
 export interface ClusterState {
@@ -197,7 +197,11 @@ function nodeUp(state: ClusterState, command: Command & { type: 'node-up' }): Ap
     return refuse('HF_BUSY', `boot ${bootId} of ${name} was declared fenced: it has to reset first`);
   }
   const lost = Object.values(state.services).some(
-    (service) => service.nodeId === nodeId && needsProof(service) && service.bootId !== bootId,
+    (service) =>
+      service.nodeId === nodeId &&
+      service.bootId !== bootId &&
+      needsFencing(service.state) &&
+      !provedDead(state, service),
   );
   if (lost) return refuse('HF_BUSY', `an earlier boot of ${name} still holds services and is not proved dead`);
   state.nodes[nodeId] = {
@@ -209,10 +213,6 @@ function nodeUp(state: ClusterState, command: Command & { type: 'node-up' }): Ap
     fencedBootIds: old?.fencedBootIds ?? [],
   };
   return done;
-}
-
-function needsProof(service: ServiceRecord): boolean {
-  return service.state === 'started' || service.state === 'request_stop';
 }
 
 function nodeState(state: ClusterState, nodeId: number, to: 'unknown' | 'fence'): ApplyResult {
@@ -229,7 +229,7 @@ function nodeFenced(state: ClusterState, nodeId: number, bootId: string): ApplyR
   const fencedBootIds = [...node.fencedBootIds.filter((id) => id !== bootId), bootId].slice(-limits.fencedBootsKept);
   state.nodes[nodeId] = { ...node, state: 'unknown', fencedBootIds };
   for (const service of Object.values(state.services)) {
-    if (service.nodeId === nodeId && service.bootId === bootId && needsProof(service)) {
+    if (service.nodeId === nodeId && service.bootId === bootId && needsFencing(service.state)) {
       state.services[service.sid] = { ...service, state: 'fence', running: false };
     }
   }
@@ -296,7 +296,7 @@ function bootFor(
 function forget(state: ClusterState, sid: string, expectUid: number): ApplyResult {
   const service = state.services[sid];
   if (service === undefined) return refuse('HF_NOT_FOUND', `there is no resource ${sid}`);
-  const idle = service.state === 'stopped' || (service.state === 'request_start' && service.nodeId === null);
+  const idle = service.state === 'stopped' || service.state === 'request_start';
   if (service.uid !== expectUid || !service.removing || !idle) return refuse('HF_BUSY', `${sid} is not stopped`);
   delete state.services[sid];
   return done;

@@ -1,3 +1,4 @@
+import { assert } from './assert.js';
 import { type Budget, type BudgetInput, deriveBudget, takeoverMs } from './budget.js';
 import type { Command } from './cluster-state.js';
 import { isFenced } from './cluster-state.js';
@@ -22,7 +23,15 @@ import { decide, type ManagerInput } from './manager.js';
 import { groupMembers, isInquorate, isQuorate, type Membership, newMembership, type RingId } from './membership.js';
 import type { Heartbeat, Message, Request } from './messages.js';
 import { heard, joined, type Peers } from './peers.js';
-import { adopt, newProtection, onWatchdog, type Protection, protect, type WatchdogEvent } from './protection.js';
+import {
+  adopt,
+  newProtection,
+  onWatchdog,
+  type Protection,
+  type ProtectionInput,
+  protect,
+  type WatchdogEvent,
+} from './protection.js';
 import type { SilenceReport } from './takeover.js';
 import {
   considerView,
@@ -105,6 +114,8 @@ export interface ClusterPart {
   readonly grants: Grants;
   readonly lrm: Lrm;
   readonly protection: Protection;
+  /** This agent has once known everything that was committed, and so what an earlier one had been given. */
+  hasKnownAll: boolean;
   lastHeartbeatMs: number;
   lastHeartbeatEpoch: number;
   /** Something changed that the others should hear at once. */
@@ -201,7 +212,10 @@ function onConfiguration(node: NodeState, configuration: Configuration, now: Now
   };
   const budget = deriveBudget(budgetInput);
   const refusal = options.refusal ?? refusalOf(configuration) ?? budget.problems[0] ?? null;
-  if (node.cluster !== null && node.cluster.selfId === configuration.localNodeId) {
+  if (node.cluster !== null) {
+    const { selfId } = node.cluster;
+    // What was granted, promised and started under the old id would be forgotten under the new one.
+    assert(selfId === configuration.localNodeId, `corosync's id of this node went from ${selfId} to another`);
     Object.assign(node.cluster, { configuration, electorate, budgetInput, budget, refusal });
   } else {
     node.cluster = newClusterPart(node, { configuration, electorate, budgetInput, budget, refusal }, now);
@@ -224,6 +238,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     grants: newGrants(startedMs),
     lrm: newLrm(selfId, bootId),
     protection: newProtection(),
+    hasKnownAll: false,
     lastHeartbeatMs: 0,
     lastHeartbeatEpoch: 0,
     heartbeatDue: true,
@@ -433,7 +448,9 @@ function onRequest(
 function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {
   node.shuttingDown = true;
   const { protection } = cluster;
-  const idle = !needsProtection(cluster.lrm, node.log.committed) && runsNothing(cluster);
+  // An agent that has just started does not know yet what an earlier one has left running.
+  const knowsAll = cluster.hasKnownAll && hasLooked(node, cluster);
+  const idle = knowsAll && !needsProtection(cluster.lrm, node.log.committed) && runsNothing(cluster);
   if (protection.state !== 'armed' && protection.state !== 'open') return;
   if (idle) {
     protection.state = 'releasing';
@@ -545,15 +562,23 @@ function act(node: NodeState, cluster: ClusterPart, context: ViewContext, effect
   const { lrm, protection, views } = cluster;
   const state = node.log.committed;
   const caughtUp = hasCaughtUp(views) && !protection.doomed;
-  const looked = probedThrough(lrm, state, node.log.record.commitIndex) >= node.log.record.commitIndex;
-  if (!node.shuttingDown) {
-    const needed = needsProtection(lrm, state) && cluster.refusal === null;
-    const certain = caughtUp && context.quorate && looked;
-    const { effectiveMs } = cluster.budget;
-    const { deadlineMs } = cluster.lease;
-    protect(protection, { effectiveMs, leaseDeadlineMs: deadlineMs, needed, certain, nowMs: context.nowMs }, effects);
-  }
+  const looked = hasLooked(node, cluster);
+  if (caughtUp) cluster.hasKnownAll = true;
   const registered = state.nodes[cluster.selfId];
+  // Survivors wait for the registered bound: a longer lease would outlive their wait.
+  const boundIsKnown =
+    registered?.bootId === node.options.bootId && registered.fenceBoundMs >= node.options.fenceBoundMs;
+  if (!node.shuttingDown) {
+    const input: ProtectionInput = {
+      effectiveMs: cluster.budget.effectiveMs,
+      leaseDeadlineMs: cluster.lease.deadlineMs,
+      needed: needsProtection(lrm, state),
+      mayArm: cluster.refusal === null && boundIsKnown,
+      certain: caughtUp && context.quorate && looked,
+      nowMs: context.nowMs,
+    };
+    protect(protection, input, effects);
+  }
   const mayStart =
     protection.state === 'armed' &&
     isHeld(cluster.lease, context.nowMs) &&
@@ -561,6 +586,12 @@ function act(node: NodeState, cluster: ClusterPart, context: ViewContext, effect
     registered.fenceBoundMs === node.options.fenceBoundMs &&
     !node.shuttingDown;
   reconcile(lrm, state, { caughtUp, mayStart }, context.nowMs, effects);
+}
+
+/** Every resource that is known of was looked for on this node. */
+function hasLooked(node: NodeState, cluster: ClusterPart): boolean {
+  const { commitIndex } = node.log.record;
+  return probedThrough(cluster.lrm, node.log.committed, commitIndex) >= commitIndex;
 }
 
 // ---- heartbeats ----

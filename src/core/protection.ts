@@ -47,6 +47,8 @@ export interface ProtectionInput {
   readonly leaseDeadlineMs: number;
   /** Something runs, may run or is to run here. */
   readonly needed: boolean;
+  /** A lease of this length may be armed on: nothing refuses it, and those who would wait for its end know of it. */
+  readonly mayArm: boolean;
   /** All that is committed is known here and every resource was looked for: `needed` can be trusted. */
   readonly certain: boolean;
   readonly nowMs: number;
@@ -69,7 +71,7 @@ export function protect(protection: Protection, input: ProtectionInput, effects:
     return;
   }
   const mayTry = protection.state === 'open' || protection.state === 'idle' || protection.state === 'failed';
-  if (input.needed && mayTry && leaseHolds && nowMs >= protection.retryMs) {
+  if (input.needed && input.mayArm && mayTry && leaseHolds && nowMs >= protection.retryMs) {
     if (protection.state === 'failed') enter(protection, 'idle');
     enter(protection, 'arming');
     protection.givenDeadlineMs = leaseDeadlineMs;
