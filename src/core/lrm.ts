@@ -63,6 +63,10 @@ export interface Permission {
 const maxWorkers = 4;
 /** Pause between attempts to start. */
 const retryMs = 1_000;
+/** Pause before looking again whether a resource runs here. */
+const retryLookMs = 5_000;
+/** Of what an operation says; it goes into heartbeats and, as a reason, into the log, which bound it too. */
+const detailLimit = 1_024;
 
 export function newLrm(selfId: number, bootId: string): Lrm {
   return { selfId, bootId, units: new Map(), nextOperationId: 1, operations: new Map() };
@@ -154,7 +158,7 @@ function nextOperation(
   nowMs: number,
 ): Operation | null {
   // Looking changes nothing, and is allowed to anybody at any time.
-  if (unit.condition === 'unknown') return 'monitor';
+  if (unit.condition === 'unknown') return nowMs < unit.retryMs ? null : 'monitor';
   if (!isMine(lrm, service) || !permission.caughtUp || nowMs < unit.retryMs) return null;
   if (service.state === 'request_stop') return unit.stopDone || unit.failure !== null ? null : 'stop';
   if (service.state !== 'started') return null;
@@ -182,11 +186,12 @@ function begin(lrm: Lrm, unit: Unit, service: ServiceRecord, operation: Operatio
 
 export function onOutcome(
   lrm: Lrm,
-  outcome: OperationOutcome,
+  reported: OperationOutcome,
   state: ClusterState,
   nowMs: number,
   effects: Effect[],
 ): void {
+  const outcome = { ...reported, detail: reported.detail.slice(0, detailLimit) };
   const running = lrm.operations.get(outcome.operationId);
   const unit = running && lrm.units.get(running.sid);
   if (running === undefined || unit === undefined) return;
@@ -195,12 +200,13 @@ export function onOutcome(
   unit.detail = outcome.detail;
   unit.nextMonitorMs = nowMs + outcome.monitorIntervalMs;
   const service = state.services[unit.sid];
-  if (running.operation === 'monitor') afterMonitor(unit, service, outcome, nowMs, effects);
+  if (running.operation === 'monitor') afterMonitor(lrm, unit, service, outcome, nowMs, effects);
   else if (running.operation === 'start') afterStart(unit, service, outcome, nowMs, effects);
   else afterStop(unit, service, outcome, nowMs, effects);
 }
 
 function afterMonitor(
+  lrm: Lrm,
   unit: Unit,
   service: ServiceRecord | undefined,
   outcome: OperationOutcome,
@@ -208,6 +214,21 @@ function afterMonitor(
   effects: Effect[],
 ): void {
   const before = unit.condition;
+  const ours = service !== undefined && isMine(lrm, service);
+  if (before === 'unknown' && !ours && outcome.outcome === 'error' && !outcome.permanent) {
+    // It may run here, so nobody may start it yet. (Were it ours, a stop would make sure.)
+    unit.retryMs = nowMs + retryLookMs;
+    notice(
+      effects,
+      'service',
+      'warn',
+      `whether ${unit.sid} runs here is not known (${outcome.detail}): looking again`,
+      {
+        sid: unit.sid,
+      },
+    );
+    return;
+  }
   unit.condition = conditionAfterMonitor(outcome);
   if (before === 'unknown' && unit.condition === 'running') {
     notice(effects, 'service', 'info', `${unit.sid} runs here already: adopted`, { sid: unit.sid });

@@ -140,6 +140,12 @@ function answer(service: ServiceRecord, input: ManagerInput): LrmResult | undefi
   return heartbeat.lrm.results.find((result) => result.sid === service.sid && result.uid === service.uid);
 }
 
+/** Its node was lost to services after this one was placed there: it would never start it. */
+function refuses(service: ServiceRecord, input: ManagerInput): boolean {
+  const heartbeat = service.nodeId === null ? undefined : input.members.get(service.nodeId);
+  return heartbeat !== undefined && heartbeat.bootId === service.bootId && !heartbeat.lrm.canRun;
+}
+
 function node(service: ServiceRecord, input: ManagerInput): NodeRecord | undefined {
   return service.nodeId === null ? undefined : input.state.nodes[service.nodeId];
 }
@@ -155,6 +161,9 @@ function whileStarted(service: ServiceRecord, wanted: boolean, input: ManagerInp
       service.nodeId,
       service.removing ? 'being removed' : `${service.requested} is requested`,
     );
+  }
+  if (!service.running && result === undefined && refuses(service, input)) {
+    return to(service, 'request_stop', service.nodeId, 'its node cannot run it: to be started elsewhere');
   }
   const news = result?.outcome === 'running' && !service.running;
   return news ? { type: 'service-running', sid: service.sid, uid: service.uid } : null;
