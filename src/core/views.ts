@@ -54,6 +54,8 @@ export interface Views {
   promising: number;
   /** Candidacies of ours in a row that were refused. */
   refusals: number;
+  /** When a promise last came so late that it was asked for again; 0: never. */
+  lateMs: number;
   /** Highest epoch ever heard of. */
   highestEpoch: number;
   /** Not null while this node tries to lead, or leads. */
@@ -110,6 +112,8 @@ export interface ViewContext {
 
 /** Answers to Prepare come within milliseconds plus one fsync; whoever takes longer is not waited for. */
 const promiseWaitMs = 1_000;
+/** After a promise that came late: it is worth waiting for a slow disk, within phaseLimitMs. */
+const latePromiseWaitMs = 2_500;
 const phaseLimitMs = 3_000;
 /** A candidate that was refused asks again at once, and waits this much longer after each further refusal. */
 const refusedGapMs = 100;
@@ -135,6 +139,7 @@ export function newViews(selfId: number, incarnation: string, log: Log): Views {
     stored: null,
     promising: 0,
     refusals: 0,
+    lateMs: 0,
     highestEpoch: log.record.promisedEpoch,
     coordinator: null,
     waitingFor: null,
@@ -219,8 +224,11 @@ function needsNewView(views: Views, coordinator: Coordinator, context: ViewConte
 function belongsInNewView(peer: Peer, coordinator: Coordinator, inPhaseMs: number): boolean {
   const member = coordinator.members.find((candidate) => candidate.nodeId === peer.nodeId);
   if (member === undefined) {
-    // Whoever was asked and has not answered (a hanging disk) must not keep the others from working.
-    return !coordinator.asked.includes(peer.nodeId) || inPhaseMs > askAgainMs;
+    if (!coordinator.asked.includes(peer.nodeId)) return true;
+    // Whoever was asked and has not answered (a hanging disk) must not keep the others from working; but if the
+    // question was lost on the way, its lease must not run out over that.
+    const unasked = peer.heartbeat !== null && peer.heartbeat.promisedEpoch < coordinator.epoch;
+    return inPhaseMs > (unasked ? adoptWaitMs : askAgainMs);
   }
   if (peer.incarnation !== null && peer.incarnation !== member.incarnation) return true;
   const lags = peer.heartbeat !== null && peer.heartbeat.epoch !== coordinator.epoch;
@@ -305,7 +313,7 @@ export function onPromise(
   // Two candidates may ask for the same epoch: what was promised to the other is not for us.
   if (coordinator === null || coordinator.epoch !== message.epoch || message.to !== views.selfId) return;
   if (coordinator.phase !== 'preparing') {
-    coordinator.late ||= message.granted && !coordinator.promises.has(fromId);
+    if (message.granted && !coordinator.promises.has(fromId)) onLatePromise(views, coordinator, context.nowMs);
     return;
   }
   if (!message.granted && message.storing && message.promisedEpoch >= coordinator.epoch) {
@@ -318,9 +326,18 @@ export function onPromise(
   finishPrepare(views, coordinator, context, effects);
 }
 
+/** Its sender is taken in at once, but a disk that is slow every time must not make one view follow the other. */
+function onLatePromise(views: Views, coordinator: Coordinator, nowMs: number): void {
+  if (views.lateMs !== 0 && nowMs - views.lateMs <= askAgainMs) return;
+  views.lateMs = nowMs;
+  coordinator.late = true;
+}
+
 function finishPrepare(views: Views, coordinator: Coordinator, context: ViewContext, effects: Effect[]): void {
   const answered = coordinator.asked.every((nodeId) => coordinator.promises.has(nodeId));
-  if (!answered && context.nowMs - coordinator.phaseSinceMs < promiseWaitMs) return;
+  const someoneIsSlow = views.lateMs !== 0 && context.nowMs - views.lateMs <= askAgainMs;
+  const waitMs = someoneIsSlow ? latePromiseWaitMs : promiseWaitMs;
+  if (!answered && context.nowMs - coordinator.phaseSinceMs < waitMs) return;
   const granted = [...coordinator.promises].filter(([, reply]) => reply.granted);
   if (!coordinator.promises.get(views.selfId)?.granted) return;
   const bootstrap = isBootstrap(context.electorate, granted);
@@ -594,7 +611,12 @@ export function propose(
   return true;
 }
 
-/** Everything that this leader has ordered is committed. */
+/** Everything that this leader has ordered, in the view that it has itself adopted, is committed. */
 export function isSettledLeader(views: Views): boolean {
-  return leads(views) && views.coordinator?.nextIndex === views.log.record.commitIndex + 1;
+  const { coordinator, view } = views;
+  return (
+    coordinator?.phase === 'active' &&
+    view?.epoch === coordinator.epoch &&
+    coordinator.nextIndex === views.log.record.commitIndex + 1
+  );
 }
