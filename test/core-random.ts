@@ -26,14 +26,23 @@ function add(sid: string): Command {
   };
 }
 
-function toggle(simulation: Simulation, sid: string): Command {
+/** What an operator might ask for. */
+function change(simulation: Simulation, sid: string): Command {
+  const chance = simulation.random();
+  if (chance < 0.1) return { type: 'resource-remove', sid };
+  if (chance < 0.25) return add(sid);
   const requested = simulation.random() < 0.3 ? 'stopped' : 'started';
   return { type: 'resource-set', sid, changes: { requested }, unset: [] };
 }
 
 export function randomRun(seed: number, nodes: number, faults: number): RandomRun {
-  const simulation = new Simulation({ nodes, fenceBoundMs, seed });
+  // Every other run has a node without a vote, where that leaves quorums that can lose one.
+  const votes = Array.from({ length: nodes }, (_, i) => (nodes > 3 && i === 0 && seed % 2 === 0 ? 0 : 1));
+  const simulation = new Simulation({ nodes, fenceBoundMs, seed, votes });
   simulation.worldOptions.keeperStalls = seed % 3 === 0;
+  simulation.worldOptions.slowDisks = seed % 4 === 0;
+  simulation.worldOptions.lossRate = seed % 5 === 0 ? 0.05 : 0;
+  simulation.worldOptions.failureRate = seed % 7 === 0 ? 0.1 : 0;
   const sids = ['ocf:a', 'ocf:b', 'ocf:c'];
   const asked: string[] = [];
   simulation.run(4_000);
@@ -43,7 +52,7 @@ export function randomRun(seed: number, nodes: number, faults: number): RandomRu
     inject(simulation, nodes);
     if (simulation.random() < 0.5) {
       asked.push(
-        simulation.request(simulation.int(1, nodes), toggle(simulation, sids[simulation.int(0, 2)] ?? 'ocf:a')),
+        simulation.request(simulation.int(1, nodes), change(simulation, sids[simulation.int(0, 2)] ?? 'ocf:a')),
       );
     }
     // Short pauses pile faults up, long ones let a takeover come to its end.
@@ -91,6 +100,20 @@ function inject(simulation: Simulation, nodes: number): void {
     () => {
       simulation.machine(nodeId).diskFull = simulation.random() < 0.5;
     },
+    () => simulation.restartCorosync(nodeId, simulation.int(100, 8_000)),
+    () => simulation.shutDownAgent(nodeId, simulation.int(100, 6_000)),
+    () => {
+      // Killed, and told to end before it has found its feet.
+      simulation.killAgent(nodeId, 100);
+      simulation.run(100 + simulation.int(0, 1_000));
+      simulation.shutDownAgent(nodeId, simulation.int(100, 6_000));
+    },
+    () => simulation.loseDisk(nodeId),
+    () => simulation.reload(nodeId, simulation.random() < 0.3 ? ['two_node'] : []),
+    () => {
+      simulation.machine(nodeId).fenceBoundMs = simulation.random() < 0.5 ? fenceBoundMs : 2 * fenceBoundMs;
+      simulation.killAgent(nodeId, simulation.int(100, 2_000));
+    },
   ];
   faults[simulation.int(0, faults.length - 1)]?.();
 }
@@ -101,20 +124,37 @@ function split(simulation: Simulation, all: readonly number[]): number[][] {
 }
 
 function recover(simulation: Simulation): void {
-  simulation.worldOptions.keeperStalls = false;
+  Object.assign(simulation.worldOptions, { keeperStalls: false, slowDisks: false, lossRate: 0, failureRate: 0 });
   for (const machine of simulation.machines) {
     machine.diskFull = false;
     simulation.continueCorosync(machine.nodeId);
+    simulation.reload(machine.nodeId, []);
     simulation.boot(machine.nodeId);
     simulation.startAgent(machine.nodeId);
   }
   simulation.heal();
   simulation.run(settleMs);
+  clearErrors(simulation);
+}
+
+/** As an operator does it. */
+function clearErrors(simulation: Simulation): void {
+  const failed = Object.values(simulation.oracle.services).filter((service) => service.state === 'error');
+  for (const requested of ['disabled', 'started'] as const) {
+    for (const { sid } of failed)
+      simulation.request(1, { type: 'resource-set', sid, changes: { requested }, unset: [] });
+    if (failed.length > 0) simulation.run(10_000);
+  }
 }
 
 /** With everything healed, what is wanted runs, once, and nothing else does. */
 function unsettled(simulation: Simulation, nodes: number): string[] {
   const problems: string[] = [];
+  const commits = simulation.committed.length;
+  const epochs = epochsOf(simulation);
+  simulation.run(15_000);
+  if (simulation.committed.length > commits) problems.push('the log grows though nothing happens');
+  if (epochsOf(simulation) !== epochs) problems.push('views follow each other though nothing happens');
   if (simulation.machines.filter((machine) => machine.up && machine.agent).length < nodes)
     problems.push('a node did not come back');
   for (const service of Object.values(simulation.oracle.services)) {
@@ -126,6 +166,10 @@ function unsettled(simulation: Simulation, nodes: number): string[] {
       );
   }
   return problems;
+}
+
+function epochsOf(simulation: Simulation): string {
+  return simulation.machines.map((machine) => machine.agent?.node.cluster?.views.view?.epoch ?? 'none').join(' ');
 }
 
 /** What a client was told is committed is in the log, under the index that it was told. */

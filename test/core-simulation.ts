@@ -3,6 +3,7 @@
  * merges, disks, resources. Everything follows from the seed. What must never be is checked outside the code
  * under test, at every change: see `violations`.
  */
+import { deriveBudget } from '../src/core/budget.js';
 import { apply, type ClusterState, type Command, emptyState } from '../src/core/cluster-state.js';
 import type { Effect } from '../src/core/effects.js';
 import { blankRecord, type DurableRecord } from '../src/core/log.js';
@@ -13,12 +14,13 @@ export interface SimulationOptions {
   readonly nodes: number;
   readonly fenceBoundMs: number;
   readonly seed: number;
+  /** Votes of each node, in the order of their ids; 1 each unless given. */
+  readonly votes?: readonly number[];
 }
 
 /** Totem's token 1000 and consensus 1200: a loss is seen after this. */
 const lossSeenMs = 2_200;
 const mergeSeenMs = 400;
-const effectiveMs = 3_000;
 
 interface Machine {
   readonly nodeId: number;
@@ -32,7 +34,17 @@ interface Machine {
   diskFull: boolean;
   /** Nothing written comes back before this. */
   diskHangsUntilMs: number;
+  /** Each save takes this much longer. */
+  diskDelayMs: number;
+  /** What was on the disk cannot be read any more, and nothing has been stored since. */
+  diskLost: boolean;
+  /** What its next agent is configured with; the longest of this boot is what the machine answers for. */
+  fenceBoundMs: number;
+  longestBoundMs: number;
+  quorumOptions: string[];
   corosyncStopped: boolean;
+  /** The process is gone, as opposed to stopped. */
+  corosyncDown: boolean;
   /** What a stopped corosync has taken from its client and not sent. */
   held: Uint8ArrayLike[];
   /** What the ring has delivered meanwhile; a stop too short for the ring to break loses nothing. */
@@ -44,6 +56,10 @@ interface Machine {
   agentStarts: number;
   /** Watchdog: fires at this true time; null: not armed. */
   firesAtMs: number | null;
+  /** T_eff as last set. */
+  effectiveMs: number;
+  /** Until when operations on a resource go on, whoever began them: its driver waits for them. */
+  busyUntilMs: Map<string, number>;
   ring: number;
   /** Since when it is out of quorum in truth; null: it is quorate. */
   cutSinceMs: number | null;
@@ -84,7 +100,7 @@ export class Simulation {
   #links: boolean[][];
   #requests = 0;
   /** Bugs planted by a test in the world itself. */
-  readonly worldOptions: { keeperStalls: boolean } = { keeperStalls: false };
+  readonly worldOptions = { keeperStalls: false, lossRate: 0, failureRate: 0, slowDisks: false };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -107,7 +123,13 @@ export class Simulation {
       disk: null,
       diskFull: false,
       diskHangsUntilMs: 0,
+      diskDelayMs: 0,
+      diskLost: false,
+      fenceBoundMs: this.#options.fenceBoundMs,
+      longestBoundMs: this.#options.fenceBoundMs,
+      quorumOptions: [],
       corosyncStopped: false,
+      corosyncDown: false,
       held: [],
       missed: [],
       inbox: [],
@@ -115,6 +137,8 @@ export class Simulation {
       agent: null,
       agentStarts: 0,
       firesAtMs: null,
+      effectiveMs: 0,
+      busyUntilMs: new Map(),
       ring: 0,
       cutSinceMs: null,
     };
@@ -174,8 +198,11 @@ export class Simulation {
     machine.boots++;
     machine.bootedAtMs = this.nowMs;
     machine.corosyncStopped = false;
+    machine.corosyncDown = false;
     machine.held = [];
     machine.missed = [];
+    machine.busyUntilMs.clear();
+    machine.longestBoundMs = machine.fenceBoundMs;
     this.startAgent(nodeId);
     this.#reform(mergeSeenMs);
   }
@@ -203,18 +230,20 @@ export class Simulation {
     if (!machine.up || machine.agent !== null) return;
     machine.agentStarts++;
     machine.inbox = [];
+    machine.missed = [];
     machine.stalledUntilMs = 0;
+    machine.longestBoundMs = Math.max(machine.longestBoundMs, machine.fenceBoundMs);
     const node = newNode(
       {
         incarnation: `${nodeId}.${machine.agentStarts}`,
         bootId: `boot-${nodeId}-${machine.boots}`,
         startedMs: this.#clockMs(machine),
-        fenceBoundMs: this.#options.fenceBoundMs,
+        fenceBoundMs: machine.fenceBoundMs,
         watchdog: { kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, active: machine.firesAtMs !== null },
         protectionLabel: 'protected',
         refusal: null,
       },
-      machine.disk ?? blankRecord(false),
+      machine.disk ?? blankRecord(machine.diskLost),
     );
     machine.agent = {
       generation: machine.agentStarts,
@@ -224,9 +253,9 @@ export class Simulation {
       saving: false,
       unsaved: null,
     };
-    this.#dispatch(machine, { type: 'configuration', configuration: this.#configuration(nodeId) });
+    if (!machine.corosyncDown) this.#configure(machine);
     this.#tick(machine, machine.agentStarts);
-    this.#announceRing(machine, true);
+    this.#announceRing(machine);
     for (const other of this.#ringOf(machine)) if (other !== machine) this.#announceGroup(other, [nodeId]);
   }
 
@@ -256,22 +285,64 @@ export class Simulation {
     });
   }
 
-  #configuration(nodeId: number) {
-    return {
-      localNodeId: nodeId,
+  /** Told to end, by systemd for instance. */
+  shutDownAgent(nodeId: number, restartAfterMs: number | null): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up || machine.agent === null) return;
+    machine.stalledUntilMs = 0;
+    this.#dispatch(machine, { type: 'shutdown' });
+    this.killAgent(nodeId, restartAfterMs);
+  }
+
+  /** Its state directory is damaged while no agent runs; only where the others, a quorum, know everything. */
+  loseDisk(nodeId: number): void {
+    const machine = this.machine(nodeId);
+    const others = this.machines.filter((other) => other !== machine);
+    if (!this.#areQuorate(others) || !others.every((other) => other.disk?.valid)) return;
+    this.killAgent(nodeId, null);
+    machine.disk = null;
+    machine.diskLost = true;
+  }
+
+  #votes(machine: Machine): number {
+    return this.#options.votes?.[machine.nodeId - 1] ?? 1;
+  }
+
+  #areQuorate(machines: readonly Machine[]): boolean {
+    const votes = (of: readonly Machine[]): number => of.reduce((sum, machine) => sum + this.#votes(machine), 0);
+    return votes(machines) > votes(this.machines) / 2;
+  }
+
+  /** Corosync is told to read its configuration again. */
+  reload(nodeId: number, quorumOptions: string[]): void {
+    const machine = this.machine(nodeId);
+    machine.quorumOptions = quorumOptions;
+    if (!machine.corosyncDown && !machine.corosyncStopped) this.#configure(machine);
+  }
+
+  #configure(machine: Machine): void {
+    const nodes = this.machines.map((other) => ({
+      nodeId: other.nodeId,
+      name: `node${other.nodeId}`,
+      votes: this.#votes(other),
+    }));
+    const configuration = {
+      localNodeId: machine.nodeId,
       clusterName: 'simulated',
-      nodes: this.machines.map((machine) => ({ nodeId: machine.nodeId, name: `node${machine.nodeId}`, votes: 1 })),
-      expectedVotes: this.machines.length,
+      nodes,
+      expectedVotes: nodes.reduce((sum, { votes }) => sum + votes, 0),
       deviceVotes: 0,
       tokenMs: 1_000,
       consensusMs: 1_200,
-      quorumOptions: [],
+      quorumOptions: machine.quorumOptions,
     };
+    this.#dispatch(machine, { type: 'configuration', configuration });
   }
 
   // ---- watchdog and keeper ----
 
   #pet(machine: Machine): void {
+    const { effectiveMs } = machine;
     const firesAtMs = this.nowMs + effectiveMs;
     machine.firesAtMs = firesAtMs;
     const { boots } = machine;
@@ -289,7 +360,7 @@ export class Simulation {
       return;
     }
     // Between the check and the pet the thread may stall, for as long as the watchdog lets it live.
-    const stallMs = this.worldOptions.keeperStalls && this.random() < 0.05 ? this.int(0, effectiveMs - 1) : 0;
+    const stallMs = this.worldOptions.keeperStalls && this.random() < 0.05 ? this.int(0, machine.effectiveMs - 1) : 0;
     this.after(stallMs, () => {
       if (machine.agent !== agent || !machine.up || machine.firesAtMs === null) return;
       this.#pet(machine);
@@ -344,9 +415,25 @@ export class Simulation {
     this.#reform(mergeSeenMs);
   }
 
+  /** The agent lives on, loses its connection, and gets another to a corosync that knows nothing of the first. */
+  restartCorosync(nodeId: number, downMs: number): void {
+    const machine = this.machine(nodeId);
+    if (!machine.up || machine.corosyncDown) return;
+    Object.assign(machine, { corosyncDown: true, corosyncStopped: false, held: [], missed: [], ring: 0 });
+    this.#dispatch(machine, { type: 'disconnected', reason: 'killed' });
+    this.#reform(lossSeenMs);
+    const { boots } = machine;
+    this.after(downMs, () => {
+      if (!machine.up || machine.boots !== boots) return;
+      machine.corosyncDown = false;
+      this.#configure(machine);
+      this.#reform(mergeSeenMs);
+    });
+  }
+
   #linked(a: Machine, b: Machine): boolean {
     if (a === b) return true;
-    if (!a.up || !b.up || a.corosyncStopped || b.corosyncStopped) return false;
+    if (!a.up || !b.up || a.corosyncStopped || b.corosyncStopped || a.corosyncDown || b.corosyncDown) return false;
     return this.#links[a.nodeId - 1]?.[b.nodeId - 1] === true;
   }
 
@@ -363,9 +450,14 @@ export class Simulation {
   #formRings(): void {
     const assigned = new Set<Machine>();
     for (const machine of this.machines) {
-      if (!machine.up || assigned.has(machine) || machine.corosyncStopped) continue;
+      if (!machine.up || assigned.has(machine) || machine.corosyncStopped || machine.corosyncDown) continue;
       const members = this.machines.filter(
-        (other) => !other.corosyncStopped && other.up && !assigned.has(other) && this.#linked(machine, other),
+        (other) =>
+          !other.corosyncStopped &&
+          !other.corosyncDown &&
+          other.up &&
+          !assigned.has(other) &&
+          this.#linked(machine, other),
       );
       for (const member of members) assigned.add(member);
       const same =
@@ -374,7 +466,7 @@ export class Simulation {
       const ring = ++this.#ringSeq;
       for (const other of this.machines) if (other.corosyncStopped) other.missed = [];
       for (const member of members) member.ring = ring;
-      for (const member of members) this.#announceRing(member, true);
+      for (const member of members) this.#announceRing(member);
     }
     for (const machine of this.machines) this.#sendHeld(machine);
   }
@@ -387,19 +479,22 @@ export class Simulation {
   }
 
   /** CPG's and the quorum service's events, in either order. */
-  #announceRing(machine: Machine, both: boolean): void {
+  #announceRing(machine: Machine): void {
     if (machine.ring === 0) return;
-    const members = this.#ringOf(machine).map((member) => member.nodeId);
+    const machines = this.#ringOf(machine);
+    const members = machines.map((member) => member.nodeId);
     const ring = { nodeId: Math.min(...members), seq: machine.ring };
-    const quorate = members.length > this.machines.length / 2;
+    const quorate = this.#areQuorate(machines);
     const totem = (): void => {
       this.#deliver(machine, { type: 'ring', ring, members });
       this.#announceGroup(machine, []);
     };
     const quorum = (): void => this.#deliver(machine, { type: 'quorum', quorate, ring, members });
-    const [first, second] = this.random() < 0.5 ? [totem, quorum] : [quorum, totem];
-    first();
-    if (both) this.after(this.int(0, 50), () => machine.ring === ring.seq && second());
+    // CPG tells of a ring before it delivers anything in it; the quorum service has no order with that.
+    const quorumFirst = this.random() < 0.5;
+    if (quorumFirst) quorum();
+    totem();
+    if (!quorumFirst) this.after(this.int(0, 50), () => machine.ring === ring.seq && quorum());
   }
 
   #announceGroup(machine: Machine, joined: readonly number[]): void {
@@ -416,7 +511,8 @@ export class Simulation {
       return;
     }
     const ring = sender.ring;
-    if (ring === 0) return;
+    // Lost is what the sender's own full queue does not take.
+    if (ring === 0 || this.random() < this.worldOptions.lossRate) return;
     // A message on its way when the link goes reaches only some of those who are left.
     this.#channel(ring, () => {
       for (const receiver of this.machines) {
@@ -436,13 +532,13 @@ export class Simulation {
 
   #deliver(machine: Machine, event: NodeEvent): void {
     if (machine.corosyncStopped) machine.missed.push(event);
-    else this.#dispatch(machine, event);
+    else if (!machine.corosyncDown) this.#dispatch(machine, event);
   }
 
   #noteCuts(): void {
     for (const machine of this.machines) {
-      const reach = this.machines.filter((other) => other.up && this.#linked(machine, other)).length;
-      const quorate = machine.up && reach > this.machines.length / 2;
+      const reach = this.machines.filter((other) => other.up && this.#linked(machine, other));
+      const quorate = machine.up && !machine.corosyncDown && this.#areQuorate(reach);
       machine.cutSinceMs = quorate || !machine.up ? null : (machine.cutSinceMs ?? this.nowMs);
     }
   }
@@ -490,6 +586,7 @@ export class Simulation {
         break;
       case 'watchdog-arm':
         agent.armed = true;
+        machine.effectiveMs = effectiveMsOf(machine.fenceBoundMs);
         agent.leaseDeadlineMs = effect.leaseDeadlineMs;
         this.#pet(machine);
         this.#keeper(machine, agent);
@@ -523,7 +620,9 @@ export class Simulation {
     agent.unsaved = null;
     agent.saving = true;
     // The rename may reach the disk at any time until the fsync returns.
-    const durableMs = this.int(1, 30) + Math.max(0, machine.diskHangsUntilMs - this.nowMs);
+    const slow = this.worldOptions.slowDisks && this.random() < 0.1;
+    const hangsMs = Math.max(0, machine.diskHangsUntilMs - this.nowMs) + machine.diskDelayMs;
+    const durableMs = this.int(1, slow ? 3_000 : 30) + hangsMs;
     const { boots } = machine;
     if (!machine.diskFull) {
       this.after(
@@ -543,25 +642,33 @@ export class Simulation {
 
   #write(machine: Machine, record: DurableRecord): void {
     machine.disk = structuredClone(record);
+    machine.diskLost = false;
   }
 
   #operate(machine: Machine, agent: AgentProcess, effect: Effect & { type: 'operate' }): void {
     const { operation, service, operationId } = effect;
     const { boots } = machine;
-    const finish = (outcome: 'running' | 'stopped'): void => {
+    const finish = (outcome: 'running' | 'stopped' | 'failed' | 'error'): void => {
       if (machine.agent !== agent) return;
       this.#dispatch(machine, {
         type: 'outcome',
         outcome: { operationId, outcome, permanent: false, detail: '', monitorIntervalMs: 2_000 },
       });
     };
-    // An operation is a process of the machine, not of the agent: it goes on when the agent dies.
-    this.after(operation === 'monitor' ? this.int(1, 20) : this.int(20, 800), () => {
+    // An operation is a process of the machine, not of the agent: it goes on when the agent dies, and the driver of
+    // the next agent waits for it.
+    const beginsMs = Math.max(this.nowMs, machine.busyUntilMs.get(service.sid) ?? 0);
+    const endsMs = beginsMs + (operation === 'monitor' ? this.int(1, 20) : this.int(20, 800));
+    const fails = operation !== 'stop' && this.random() < this.worldOptions.failureRate;
+    if (operation !== 'monitor') machine.busyUntilMs.set(service.sid, endsMs);
+    this.after(endsMs - this.nowMs, () => {
       if (!machine.up || machine.boots !== boots) return;
-      if (operation === 'start') machine.running.add(service.sid);
+      // A start that fails may have started it all the same.
+      if (operation === 'start' && (!fails || this.random() < 0.5)) machine.running.add(service.sid);
       if (operation === 'stop') machine.running.delete(service.sid);
       this.#check();
-      finish(machine.running.has(service.sid) ? 'running' : 'stopped');
+      if (fails) finish(operation === 'start' ? 'failed' : 'error');
+      else finish(machine.running.has(service.sid) ? 'running' : 'stopped');
     });
   }
 
@@ -609,11 +716,16 @@ export class Simulation {
       }
       const { cutSinceMs } = machine;
       const outMs = cutSinceMs === null ? 0 : this.nowMs - cutSinceMs;
-      if (machine.running.size > 0 && outMs > this.#options.fenceBoundMs) {
+      if (machine.running.size > 0 && outMs > machine.longestBoundMs) {
         this.violation(
           `node ${machine.nodeId} has been out of quorum for ${Math.round(outMs)} ms and still runs ${[...machine.running].join(' ')}`,
         );
       }
     }
   }
+}
+
+function effectiveMsOf(fenceBoundMs: number): number {
+  return deriveBudget({ fenceBoundMs, kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, tokenMs: 1_000, consensusMs: 1_200 })
+    .effectiveMs;
 }

@@ -1,0 +1,71 @@
+import t from 'tap';
+import { apply, type ClusterState, emptyState } from '../src/core/cluster-state.js';
+import type { Effect } from '../src/core/effects.js';
+import { newLrm, onOutcome, probedThrough, reconcile, results } from '../src/core/lrm.js';
+
+const permission = { caughtUp: true, mayStart: true };
+
+/** One resource, on node 1 if `assigned`. */
+function stateWith(assigned: boolean): ClusterState {
+  const state = emptyState();
+  apply(state, { type: 'node-up', nodeId: 1, name: 'node1', bootId: 'b1', fenceBoundMs: 60_000 }, 1);
+  const settings = { parameters: {}, requested: 'started', comment: '', maxRestart: 0 } as const;
+  apply(state, { type: 'resource-add', sid: 'ocf:a', agent: 'ocf:heartbeat:Dummy', ...settings }, 2);
+  const start = { sid: 'ocf:a', expectUid: 2, state: 'started', nodeId: 1, reason: 'placed' } as const;
+  if (assigned) apply(state, { type: 'service-state', ...start }, 3);
+  return state;
+}
+
+function operations(effects: readonly Effect[]): string[] {
+  return effects.flatMap((effect) => (effect.type === 'operate' ? [effect.operation] : []));
+}
+
+function world(assigned: boolean) {
+  const lrm = newLrm(1, 'b1');
+  const state = stateWith(assigned);
+  const look = (nowMs: number): string[] => {
+    const effects: Effect[] = [];
+    reconcile(lrm, state, permission, nowMs, effects);
+    return operations(effects);
+  };
+  const finish = (outcome: 'running' | 'stopped' | 'failed' | 'error', detail: string, nowMs: number): void =>
+    onOutcome(
+      lrm,
+      { operationId: lrm.nextOperationId - 1, outcome, permanent: false, detail, monitorIntervalMs: 10_000 },
+      state,
+      nowMs,
+      [],
+    );
+  return { lrm, state, look, finish };
+}
+
+t.test('a look that failed has not looked: nobody may start it yet, and it is repeated', async (t) => {
+  const { lrm, state, look, finish } = world(false);
+  t.strictSame(look(0), ['monitor']);
+  finish('error', 'timed out', 100);
+  t.ok(probedThrough(lrm, state, 3) < 2, 'not looked for');
+  t.strictSame(look(200), [], 'not at once');
+  t.strictSame(look(6_000), ['monitor']);
+  finish('stopped', '', 6_100);
+  t.equal(probedThrough(lrm, state, 3), 3);
+});
+
+t.test('what is ours and cannot be looked at is stopped before it is started', async (t) => {
+  const { look, finish } = world(true);
+  t.strictSame(look(0), ['monitor']);
+  finish('error', 'timed out', 100);
+  t.strictSame(look(200), ['stop']);
+  finish('stopped', '', 300);
+  t.strictSame(look(400), ['start']);
+});
+
+t.test('whatever an agent says, the reason for the log stays within its limit of 4096', async (t) => {
+  const { lrm, state, look, finish } = world(true);
+  look(0);
+  finish('stopped', '', 100);
+  t.strictSame(look(200), ['start']);
+  finish('failed', 'x'.repeat(100_000), 300);
+  const [result] = results(lrm, state);
+  t.equal(result?.outcome, 'error');
+  t.ok((result?.detail.length ?? 0) < 2_000);
+});
