@@ -19,7 +19,7 @@ interface Call {
 }
 
 const causes: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket; start holdfastd, or name its socket with --socket',
+  ENOENT: 'there is no such socket; is holdfastd running? Start it, or name its socket with --socket',
   EACCES: 'you may not open it; run this as root, or check the permissions of its directory',
   ECONNREFUSED: 'nobody listens there, so holdfastd has died; see its journal and start it again',
   ENOTDIR: 'a part of the path is not a directory; check --socket and HOLDFAST_SOCKET',
