@@ -4,7 +4,7 @@ import type { Effect, Notice } from '../core/effects.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
 import type { Entry, Message } from '../core/messages.js';
-import { type NodeEvent, type NodeOptions, type NodeState, newNode, step } from '../core/node.js';
+import { type NodeEvent, type NodeOptions, type NodeState, newNode, runsNothing, step } from '../core/node.js';
 import type { Clock } from '../ports/clock.js';
 import type { Cluster, ClusterEvent } from '../ports/cluster.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
@@ -359,8 +359,7 @@ export class Agent {
       await watchdog.arm({ timeoutS, petIntervalMs, leaseDeadlineMs, leaseMs: cluster.lease.leaseMs });
     } catch (error) {
       // An opened device may be counting. What runs here already must end with its reset; where nothing does, let it go.
-      const runs = [...cluster.lrm.units.values()].some((unit) => unit.condition !== 'stopped');
-      if (!runs) await watchdog.release();
+      if (runsNothing(this.node)) await watchdog.release();
       throw error;
     }
   }

@@ -448,9 +448,7 @@ function onRequest(
 function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {
   node.shuttingDown = true;
   const { protection } = cluster;
-  // An agent that has just started does not know yet what an earlier one has left running.
-  const knowsAll = cluster.hasKnownAll && hasLooked(node, cluster);
-  const idle = knowsAll && !needsProtection(cluster.lrm, node.log.committed) && runsNothing(cluster);
+  const idle = runsNothing(node) && !needsProtection(cluster.lrm, node.log.committed);
   if (protection.state !== 'armed' && protection.state !== 'open') return;
   if (idle) {
     protection.state = 'releasing';
@@ -465,7 +463,10 @@ function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): v
   }
 }
 
-function runsNothing(cluster: ClusterPart): boolean {
+/** For sure: an agent that has just started does not know yet what an earlier one has left running. */
+export function runsNothing(node: NodeState): boolean {
+  const { cluster } = node;
+  if (cluster === null || !cluster.hasKnownAll || !hasLooked(node, cluster)) return false;
   return [...cluster.lrm.units.values()].every((unit) => unit.condition === 'stopped' && unit.operationId === null);
 }
 
