@@ -39,7 +39,12 @@ export const faults = [
     note: 'watchdog withheld: the lab kills the resource when it would have fired; continued after the takeover, finds itself fenced',
     course: continuedAfterTakeover,
   },
-  { name: 'corosync-queue-full', note: 'on a node that runs nothing', course: queueFull },
+  {
+    name: 'corosync-queue-full',
+    note: 'stopped for 110 s under large changes, on a node that runs nothing, now and then the leader',
+    place: (number) => (number % 3) + 1,
+    course: queueFull,
+  },
   {
     name: 'agent-restarted',
     note: 'SIGKILL, restarted after 300 ms: no reset, same process of the resource',

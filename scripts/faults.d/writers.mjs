@@ -6,6 +6,8 @@ import { machines } from './lab.mjs';
 /** Commits pause while a view forms, at most for so long. */
 const commitPauseMs = 8_000;
 const retryMs = 50;
+/** What is under way when the leader hangs is answered only after 20 s; clients that measure pauses do not wait for that. */
+const impatientMs = 2_000;
 
 /** Makes one change after the other; a subclass says which. */
 class Client {
@@ -14,10 +16,11 @@ class Client {
   #stopped = false;
   #done = Promise.resolve();
 
-  constructor(lab, node, gapMs) {
+  constructor(lab, node, gapMs, limitMs) {
     this.lab = lab;
     this.node = node;
     this.gapMs = gapMs;
+    this.limitMs = limitMs;
   }
 
   start() {
@@ -33,7 +36,7 @@ class Client {
   async #work() {
     while (!this.#stopped) {
       const { path, body } = this.next();
-      const { code, body: said } = await this.lab.ask(this.node, 'POST', path, body);
+      const { code, body: said } = await this.lab.ask(this.node, 'POST', path, body, this.limitMs);
       const answer = code === 200 ? 'committed' : (said.error?.code ?? 'HF_NO_ANSWER');
       this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1);
       if (code === 200) this.onCommitted();
@@ -52,9 +55,9 @@ export class Writer extends Client {
   #lastMs = performance.now();
   #change;
 
-  /** `change()` is what goes into the body beside the comment. */
-  constructor(lab, node, sid, { gapMs = 0, change = () => ({}) } = {}) {
-    super(lab, node, gapMs);
+  /** `change()` is what goes into the body beside the comment; `limitMs`: how long an answer is waited for. */
+  constructor(lab, node, sid, { gapMs = 0, limitMs, change = () => ({}) } = {}) {
+    super(lab, node, gapMs, limitMs);
     this.sid = sid;
     this.#change = change;
   }
@@ -119,7 +122,7 @@ export async function addResources(lab, writers, agent = 'ocf:heartbeat:Dummy') 
 /** One on each node but that one. */
 export function otherWriters(lab, node) {
   const others = machines.filter((each) => each !== node);
-  return others.map((each) => new Writer(lab, each, `ocf:writer${each}`, { gapMs: 200 }));
+  return others.map((each) => new Writer(lab, each, `ocf:writer${each}`, { gapMs: 200, limitMs: impatientMs }));
 }
 
 /** They got their changes committed all the time, but for the forming of a view. */
