@@ -9,22 +9,28 @@ const priorities: Readonly<Record<number, number>> = { 10: 7, 20: 7, 30: 6, 40: 
  * Under systemd each carries the prefix that gives journald its level.
  */
 export function createLogger(level: string, underJournal: boolean): Logger {
+  // Node makes a pipe or socket non-blocking when it opens it as this stream (measured): else one that nobody reads, as
+  // when journald hangs, would hold up the agent.
+  void process.stdout;
+  let torn = false;
   const destination = {
     [Symbol.for('pino.metadata')]: true,
     lastLevel: 30,
     write(line: string): void {
       const prefix = underJournal ? `<${priorities[this.lastLevel] ?? 6}>` : '';
-      writeLine(prefix + line);
+      torn = writeLine(`${torn ? '\n' : ''}${prefix}${line}`) === 'torn';
     },
   };
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
-/** A full pipe or a closed one costs the line, never the agent. */
-function writeLine(line: string): void {
+/** A full pipe or a closed one costs the line, or its end, never the agent. */
+function writeLine(line: string): 'whole' | 'torn' | 'lost' {
+  const bytes = Buffer.from(line);
   try {
-    writeSync(1, line);
+    return writeSync(1, bytes) === bytes.length ? 'whole' : 'torn';
   } catch {
     // Nobody is left to be told.
+    return 'lost';
   }
 }
