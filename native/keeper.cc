@@ -161,8 +161,9 @@ void Keeper::Run() {
   realtime_ = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) == 0;
   do {
     Sleep();
-    Tick();
+    // Before a pet that is due as well.
     if (resetWanted_.load() && State() != KeeperState::kExpired) Expire(reason_);
+    Tick();
   } while (TakeCommand());
 }
 
@@ -258,7 +259,7 @@ bool Keeper::TakeCommand() {
 
 Result Keeper::Execute(const Command& command) {
   if (command.type == CommandType::kDescribe) return Finish(0, Step::kNone);
-  if (State() == KeeperState::kExpired) return Finish(ESHUTDOWN, Step::kState);
+  if (State() == KeeperState::kExpired || resetWanted_.load()) return Finish(ESHUTDOWN, Step::kState);
   switch (command.type) {
     case CommandType::kAdopt: return Adopt();
     case CommandType::kArm: return Arm(command);
