@@ -40,7 +40,7 @@ interface PendingRequest {
   readonly cancelTimeout: () => void;
 }
 
-export const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000, lastEvents: 100 } as const;
+const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000 } as const;
 
 /** How often the core is asked what time makes due. */
 const tickMs = 250;
@@ -101,6 +101,10 @@ export class Agent {
 
   /** Puts a command into the log; resolves with its index when committed. */
   request(command: Command): Promise<number> {
+    if (this.#failed !== null) {
+      const text = `nothing was changed, for this agent does nothing any more (${this.#failed.message}): restart it`;
+      return Promise.reject(new HoldfastError('HF_INTERNAL', text));
+    }
     if (this.#requests.size >= agentLimits.pendingRequests) {
       return Promise.reject(
         new HoldfastError('HF_BUSY', `${agentLimits.pendingRequests} changes are under way already: try again`),
@@ -334,8 +338,9 @@ export class Agent {
         this.#inTurn(() => watchdog.release(), { type: 'released' });
         break;
       case 'watchdog-reset':
-        this.#inTurn(() => this.#reset(watchdog, effect.reason), { type: 'expired' });
-        break;
+        // Not in turn: a command that hangs must not hold it up. The keeper opens what it needs, and tells when it expires.
+        watchdog.reset(effect.reason);
+        return;
     }
   }
 
@@ -362,11 +367,6 @@ export class Agent {
       if (runsNothing(this.node)) await watchdog.release();
       throw error;
     }
-  }
-
-  async #reset(watchdog: Watchdog, reason: string): Promise<void> {
-    if (watchdog.stats().state === 'idle') await watchdog.adopt();
-    watchdog.reset(reason);
   }
 }
 

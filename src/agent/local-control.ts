@@ -70,7 +70,7 @@ export class LocalControl implements AgentControl {
     }
     const { agent, parameters = {} } = options;
     await this.#driver(sid).validate({ sid, agent, parameters });
-    const { state: requested = 'started', comment = '', maxRestart = 1 } = options;
+    const { state: requested, comment, maxRestart } = { ...optionDefaults, ...options };
     return { type: 'resource-add', sid, agent, parameters, requested, comment, maxRestart };
   }
 
