@@ -84,6 +84,18 @@ t.test('parts of several senders do not mix, and a lost part costs only its mess
   t.match(lossy.decode('1/1', a[1] ?? new Uint8Array()), { type: 'refused' }, 'a sender that left starts anew');
 });
 
+t.test('parts without content do not pile up', async (t) => {
+  const decoder = new Decoder();
+  const empty = (part: number, parts: number) => {
+    const bytes = Buffer.alloc(16);
+    for (const [i, value] of [1, part, parts, 7].entries()) bytes.writeUInt32BE(value, 4 * i);
+    return decoder.decode('1/1', bytes).type;
+  };
+  t.equal(empty(0, 1_024), 'incomplete');
+  t.equal(empty(0, 1_025), 'refused');
+  t.equal(empty(0, 0xffff_ffff), 'refused');
+});
+
 t.test('no bytes whatsoever do more than be refused', async (t) => {
   const decoder = new Decoder();
   const [good] = encode(heartbeat, 1, 65_536);

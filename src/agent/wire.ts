@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Command } from '../core/cluster-state.js';
 import { limits } from '../core/cluster-state.js';
 import { type ErrorCode, errorCodes } from '../core/errors.js';
 import type { Message } from '../core/messages.js';
@@ -12,6 +11,8 @@ import type { Message } from '../core/messages.js';
 const wireVersion = 1;
 /** A snapshot of `limits.services` resources with moderate parameters stays below this. */
 const maxMessageBytes = 64 * 1024 * 1024;
+/** In multicasts of 64 KiB or more no message has more; without a limit, parts without content would pile up for ever. */
+const maxParts = 1_024;
 /** version, part index, part count, message number: four 32-bit numbers. */
 const headerBytes = 16;
 /** What a part counts at least: an empty one costs memory too. */
@@ -243,6 +244,7 @@ export class Decoder {
   }
 
   #add(sender: string, part: number, parts: number, number: number, body: Buffer): Decoded {
+    if (parts > maxParts) return refused(`in ${parts} parts; at most ${maxParts} are possible`);
     if (part === 0 && parts > 1) this.#partials.set(sender, { number, parts, received: [], bytes: 0 });
     const partial = this.#partials.get(sender);
     const expected = partial !== undefined && partial.number === number && partial.parts === parts;
@@ -277,8 +279,4 @@ function parse(body: Buffer): Decoded {
   if (checked.success) return { type: 'message', message: checked.data as Message };
   const issue = checked.error.issues[0];
   return refused(`malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message ?? 'unknown'}`);
-}
-
-export function isCommand(value: unknown): value is Command {
-  return command.safeParse(value).success;
 }

@@ -132,7 +132,7 @@ async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
-export async function syncDirectory(path: string): Promise<void> {
+async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();
