@@ -2,7 +2,6 @@
   "target_defaults": {
     "cflags": ["-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"],
     "cflags_cc": ["-std=c++17"],
-    "cflags!": ["-fno-exceptions"],
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"]
   },
   "targets": [

@@ -96,6 +96,8 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
   static void OnCleanup(napi_async_cleanup_hook_handle, void* data) { CloseBell(static_cast<Bell*>(data)); }
 
   static void CloseBell(Bell* bell) {
+    // Node may end between our destructor and the loop's next turn, which completes the closing.
+    if (bell->owner == nullptr) return;
     bell->owner->bell_ = nullptr;
     bell->owner = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&bell->poll), [](uv_handle_t* handle) {

@@ -21,7 +21,8 @@ class KeeperMemory {
   void Unmap() const;
 
  private:
-  static constexpr size_t kGuardBytes = 4096;
+  // The largest page of a Linux that Node runs on (arm64, ppc64le), so that what follows begins a page.
+  static constexpr size_t kGuardBytes = 64 * 1024;
 
   char* base_ = nullptr;
   size_t size_ = 0;
