@@ -38,7 +38,9 @@ const request = `
 function ask(who: readonly string[], method: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const args = [...who, process.execPath, '-e', request, socketPath, method, path];
-    execFile('setpriv', args, { cwd: '/' }, (error, stdout) => (error === null ? resolve(stdout.trim()) : reject(error)));
+    execFile('setpriv', args, { cwd: '/' }, (error, stdout) =>
+      error === null ? resolve(stdout.trim()) : reject(error),
+    );
   });
 }
 
