@@ -10,6 +10,8 @@ const script = fileURLToPath(new URL('../lab', import.meta.url));
 const hook = fileURLToPath(new URL('block-javascript.mjs', import.meta.url));
 const verbMs = 90_000;
 const pollMs = 50;
+/** The store holds three copies of the log, which corosync-queue-full fills with 10 MB of late changes. */
+const diskKb = 65_536;
 
 export const machines = [1, 2, 3];
 /** The resource whose runs the probe records. */
@@ -24,7 +26,14 @@ export class Lab {
 
   constructor(boundMs) {
     const { PATH, HOME } = process.env;
-    this.#env = { PATH, HOME, LAB: this.dir, BOUND: String(boundMs), AGENT_ENV: `NODE_OPTIONS=--import=${hook}` };
+    this.#env = {
+      PATH,
+      HOME,
+      LAB: this.dir,
+      BOUND: String(boundMs),
+      DISK_KB: String(diskKb),
+      AGENT_ENV: `NODE_OPTIONS=--import=${hook}`,
+    };
   }
 
   async up() {
