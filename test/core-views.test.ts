@@ -1,8 +1,9 @@
 import t from 'tap';
+import type { Command } from '../src/core/cluster-state.js';
 import type { Effect } from '../src/core/effects.js';
 import { blankRecord, type DurableRecord, openLog } from '../src/core/log.js';
-import type { Heartbeat, Message, NewView, PromiseReply } from '../src/core/messages.js';
-import { type Configuration, type NodeEvent, newNode, step } from '../src/core/node.js';
+import type { Entry, Heartbeat, Message, NewView, PromiseReply } from '../src/core/messages.js';
+import { type Configuration, managerInput, type NodeEvent, newNode, step } from '../src/core/node.js';
 import {
   considerView,
   newViews,
@@ -97,6 +98,22 @@ t.test('nothing is promised twice, and not before it is durable', async (t) => {
   t.match(sent(effects), [{ type: 'promise', to: 1, epoch: 6, granted: false }]);
 });
 
+t.test('who has lost its store does not help to start a view', async (t) => {
+  const { views, epoch } = candidate();
+  onPromise(views, 2, promise(epoch, 1, { valid: false, blank: false }), context(1_100), []);
+  considerView(views, context(2_500), []);
+  t.equal(views.coordinator?.phase, 'preparing');
+  t.match(views.waitingFor, /the store of node2 was lost/);
+});
+
+t.test('a view starts from the log of the latest view, not from the longest', async (t) => {
+  const { views, epoch } = candidate();
+  const effects: Effect[] = [];
+  onPromise(views, 2, promise(epoch, 1, { viewEpoch: 3, lastIndex: 1, blank: false }), context(1_100), effects);
+  onPromise(views, 3, promise(epoch, 1, { viewEpoch: 1, lastIndex: 5, blank: false }), context(1_100), effects);
+  t.match(sent(effects), [{ type: 'fetch', from: 2 }]);
+});
+
 /** Node 1 leads an active view of all three, whose log is empty. */
 function leader(): { views: Views; epoch: number } {
   const { views, epoch } = candidate();
@@ -125,6 +142,27 @@ t.test('acknowledgements of other epochs, and of those that have forgotten, comm
   t.equal(acknowledge({ epoch, index: 1, valid: true }), 1);
 });
 
+t.test('who has not got the question is asked again soon, who is slow to answer later', async (t) => {
+  const { views, epoch } = candidate();
+  const effects: Effect[] = [];
+  onPromise(views, 3, promise(epoch, 1), context(1_100), effects);
+  considerView(views, context(2_100), effects);
+  for (const message of sent(effects))
+    if (message.type === 'new-view') onNewView(views, 1, message, context(2_100), []);
+  for (const nodeId of [1, 3]) onAck(views, nodeId, { type: 'ack', epoch, index: 0, valid: true }, context(2_200), []);
+  t.equal(views.coordinator?.phase, 'active');
+  const asksAgain = (nowMs: number, promisedEpoch: number): boolean => {
+    const world = context(nowMs);
+    const heartbeat = { ...firstHeartbeat(), epoch: 0, promisedEpoch };
+    world.peers.set(2, { nodeId: 2, incarnation: 'x', heartbeat, heardMs: nowMs });
+    const asked: Effect[] = [];
+    considerView(views, world, asked);
+    return sent(asked).some((message) => message.type === 'prepare');
+  };
+  t.notOk(asksAgain(5_000, epoch), 'it has it, and waits for its disk');
+  t.ok(asksAgain(5_000, epoch - 1), 'it was lost on the way');
+});
+
 // ---- through the whole node ----
 
 const configuration: Configuration = {
@@ -138,8 +176,8 @@ const configuration: Configuration = {
   quorumOptions: [],
 };
 
-function joinedNode() {
-  const watchdog = { kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, active: false } as const;
+function joinedNode(record = knowing, active = false) {
+  const watchdog = { kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, active } as const;
   const options = {
     incarnation: 'one',
     bootId: 'b1',
@@ -147,17 +185,59 @@ function joinedNode() {
     fenceBoundMs: 15_000,
     protectionLabel: 'protected',
   };
-  const node = newNode({ ...options, watchdog, refusal: null }, knowing);
+  const node = newNode({ ...options, watchdog, refusal: null }, record);
   const ring = { nodeId: 1, seq: 1 };
   const members = nodes.map(({ nodeId }) => nodeId);
-  const at = (nowMs: number, event: NodeEvent): Message[] => sent(step(node, event, { bootMs: nowMs, wallMs: 0 }));
+  const all: Effect[] = [];
+  const at = (nowMs: number, event: NodeEvent): Message[] => {
+    const effects = step(node, event, { bootMs: nowMs, wallMs: 0 });
+    all.push(...effects);
+    return sent(effects);
+  };
   at(1_000, { type: 'configuration', configuration });
   at(1_000, { type: 'ring', ring, members });
   at(1_000, { type: 'quorum', quorate: true, ring, members });
   const group = nodes.map(({ nodeId }) => ({ nodeId }));
   const first = at(1_000, { type: 'group', members: group, joined: group });
-  return { node, at, first };
+  return { node, at, first, all };
 }
+
+function firstHeartbeat(): Heartbeat {
+  const own = joinedNode().first.find(isHeartbeat);
+  if (own === undefined) throw new Error('no heartbeat at the start');
+  return own;
+}
+
+/** A heartbeat of another node. */
+function heartbeatOf(nodeId: number, of: Partial<Heartbeat> = {}): NodeEvent {
+  const message = { ...firstHeartbeat(), incarnation: `i${nodeId}`, bootId: `b${nodeId}`, epoch: 5, ...of };
+  return { type: 'message', fromId: nodeId, message };
+}
+
+/** Node 2 leads this node into view 5. */
+function adopt(
+  world: ReturnType<typeof joinedNode>,
+  memberIds: number[],
+  log: Pick<NewView, 'entries' | 'commitIndex'>,
+) {
+  world.at(1_100, { type: 'message', fromId: 2, message: { type: 'prepare', epoch: 5 } });
+  const members = memberIds.map((nodeId) => ({ nodeId, incarnation: nodeId === 1 ? 'one' : `i${nodeId}` }));
+  const { commitIndex: afterIndex } = world.node.log.record;
+  const base = { type: 'new-view', epoch: 5, members, bootstrap: false, snapshot: null, afterIndex } as const;
+  world.at(1_200, { type: 'message', fromId: 2, message: { ...base, ...log } });
+}
+
+function entriesOf(commands: readonly Command[], first = 1): Entry[] {
+  return commands.map((command, i) => ({ index: first + i, epoch: 1, command, origin: null, wallMs: 0 }));
+}
+
+const up = (nodeId: number): Command => ({
+  type: 'node-up',
+  nodeId,
+  name: `node${nodeId}`,
+  bootId: `b${nodeId}`,
+  fenceBoundMs: 15_000,
+});
 
 function isHeartbeat(message: Message): message is Heartbeat {
   return message.type === 'heartbeat';
@@ -180,4 +260,76 @@ t.test('nobody is granted anything outside the view, nor by a node without one',
   if (own === undefined) throw new Error('no heartbeat at the start');
   at(1_100, { type: 'message', fromId: 2, message: { ...own, incarnation: 'two', bootId: 'b2' } });
   t.equal(node.cluster?.grants.lastGrantMs.size, 0);
+});
+
+t.test('a boot that the log declares fenced, committed or not, is granted nothing', async (t) => {
+  const world = joinedNode();
+  const fenced: Command = { type: 'node-fenced', nodeId: 3, bootId: 'b3', proof: 'takeover' };
+  adopt(world, [1, 2, 3], { entries: entriesOf([up(3), fenced]), commitIndex: 1 });
+  world.at(1_300, heartbeatOf(2));
+  world.at(1_300, heartbeatOf(3));
+  t.strictSame([...(world.node.cluster?.grants.lastGrantMs.keys() ?? [])], [2]);
+});
+
+t.test('the manager goes by what was said in this view alone', async (t) => {
+  const world = joinedNode();
+  adopt(world, [1, 2], { entries: [], commitIndex: 0 });
+  const { cluster } = world.node;
+  if (cluster === null) throw new Error('no cluster');
+  const silences = [{ nodeId: 3, silenceMs: 1_000_000 }];
+  world.at(1_300, heartbeatOf(2, { epoch: 4, silences }));
+  t.strictSame(managerInput(world.node, cluster).silences, new Map());
+  t.ok(managerInput(world.node, cluster).unheard.has(2));
+  world.at(1_400, heartbeatOf(2, { seq: 9, silences }));
+  t.strictSame(managerInput(world.node, cluster).silences.get(3), [{ fromId: 2, silenceMs: 1_000_000 }]);
+});
+
+/** On the disk of node 1: a service that it is to stop. */
+function toStop(): DurableRecord {
+  const settings = { agent: 'a', parameters: {}, requested: 'started', comment: '', maxRestart: 0 } as const;
+  const state = (expectUid: number, to: 'started' | 'request_stop'): Command => ({
+    type: 'service-state',
+    sid: 'ocf:a',
+    expectUid,
+    state: to,
+    nodeId: 1,
+    reason: '',
+  });
+  const commands = [up(1), { type: 'resource-add', sid: 'ocf:a', ...settings } as const];
+  const entries = entriesOf([...commands, state(2, 'started'), state(3, 'request_stop')]);
+  return { ...knowing, promisedEpoch: 1, viewEpoch: 1, entries, commitIndex: entries.length };
+}
+
+t.test('the local manager does nothing but look until it knows all that was committed', async (t) => {
+  const world = joinedNode(toStop());
+  const operations = (): string[] =>
+    world.all.flatMap((effect) => (effect.type === 'operate' ? [effect.operation] : []));
+  const outcome = {
+    operationId: 1,
+    outcome: 'running',
+    permanent: false,
+    detail: '',
+    monitorIntervalMs: 60_000,
+  } as const;
+  world.at(1_050, { type: 'outcome', outcome });
+  t.strictSame(operations(), ['monitor']);
+  adopt(world, [1, 2, 3], { entries: entriesOf([up(3)], 5), commitIndex: 4 });
+  world.at(1_300, { type: 'tick' });
+  t.strictSame(operations(), ['monitor'], 'entry 5 may change everything');
+  world.at(1_400, { type: 'message', fromId: 2, message: { type: 'commit', epoch: 5, commitIndex: 5 } });
+  t.strictSame(operations(), ['monitor', 'stop']);
+});
+
+t.test('an agent that ends before it knows all that was committed does not let go of the watchdog', async (t) => {
+  const releases = (world: ReturnType<typeof joinedNode>): number =>
+    world.all.filter((effect) => effect.type === 'watchdog-release').length;
+  const early = joinedNode(knowing, true);
+  early.at(1_050, { type: 'watchdog', event: { type: 'opened' } });
+  early.at(1_060, { type: 'shutdown' });
+  t.equal(releases(early), 0);
+  const late = joinedNode(knowing, true);
+  late.at(1_050, { type: 'watchdog', event: { type: 'opened' } });
+  adopt(late, [1, 2, 3], { entries: [], commitIndex: 0 });
+  late.at(1_300, { type: 'shutdown' });
+  t.equal(releases(late), 1);
 });
