@@ -100,6 +100,18 @@ t.test('a service that its node came to refuse before it had started it goes to 
   t.strictSame(simulation.violations, []);
 });
 
+t.test('what runs already when it is added is left where it runs, and is started nowhere else', async (t) => {
+  for (const nodeId of all) {
+    const simulation = new Simulation({ nodes: 3, fenceBoundMs: 15_000, seed: nodeId });
+    simulation.run(5_000);
+    simulation.machine(nodeId).running.add('ocf:web');
+    simulation.request(1, add('ocf:web'));
+    simulation.run(10_000);
+    t.match(simulation.oracle.services['ocf:web'], { state: 'started', nodeId, running: true });
+    t.strictSame(simulation.violations, []);
+  }
+});
+
 t.test('views do not follow each other because one disk is always slow', async (t) => {
   const { simulation, holder, others } = running(5);
   for (const slowMs of [1_200, 4_000]) {

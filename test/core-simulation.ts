@@ -648,6 +648,9 @@ export class Simulation {
   #operate(machine: Machine, agent: AgentProcess, effect: Effect & { type: 'operate' }): void {
     const { operation, service, operationId } = effect;
     const { boots } = machine;
+    if (operation === 'start' && (machine.firesAtMs === null || agent.leaseDeadlineMs <= this.#clockMs(machine))) {
+      this.violation(`node ${machine.nodeId} starts ${service.sid} without a watchdog armed on a lease`);
+    }
     const finish = (outcome: 'running' | 'stopped' | 'failed' | 'error'): void => {
       if (machine.agent !== agent) return;
       this.#dispatch(machine, {
@@ -691,6 +694,14 @@ export class Simulation {
       if (entry.command.type === 'node-fenced') this.#declared(entry.command.nodeId, entry.command.bootId);
     } else if (JSON.stringify(first.command) !== JSON.stringify(entry.command) || first.epoch !== entry.epoch) {
       this.violation(`node ${machine.nodeId} commits another ${entry.index} than was committed before`);
+    }
+    const { command } = entry;
+    const ours = `boot-${machine.nodeId}-${machine.boots}`;
+    if (command.type === 'node-fenced' && command.bootId === ours) {
+      this.after(0, () => {
+        if (machine.up && ours === `boot-${machine.nodeId}-${machine.boots}`)
+          this.violation(`node ${machine.nodeId} knows that it was declared fenced, and goes on`);
+      });
     }
     if (entry.origin !== null && entry.origin.nodeId === machine.nodeId) {
       this.answers.set(entry.origin.requestId, { index: entry.index });

@@ -15,8 +15,6 @@ const maxMessageBytes = 64 * 1024 * 1024;
 const maxParts = 1_024;
 /** version, part index, part count, message number: four 32-bit numbers. */
 const headerBytes = 16;
-/** What a part counts at least: an empty one costs memory too. */
-const leastPartBytes = 256;
 
 const count = z.int().nonnegative();
 const shortText = z.string().max(256);
@@ -253,7 +251,7 @@ export class Decoder {
       return refused('a part without those before it');
     }
     partial.received.push(Buffer.from(body));
-    partial.bytes += Math.max(body.length, leastPartBytes);
+    partial.bytes += body.length;
     if (partial.bytes > maxMessageBytes) {
       this.#partials.delete(sender);
       return refused(`larger than ${maxMessageBytes} bytes`);
