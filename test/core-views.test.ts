@@ -286,6 +286,11 @@ t.test('the manager goes by what was said in this view alone', async (t) => {
 
 /** On the disk of node 1: a service that it is to stop. */
 function toStop(): DurableRecord {
+  return assigned(['started', 'request_stop']);
+}
+
+/** On the disk of node 1: a service that went through these states on it. */
+function assigned(through: readonly ('started' | 'request_stop')[]): DurableRecord {
   const settings = { agent: 'a', parameters: {}, requested: 'started', comment: '', maxRestart: 0 } as const;
   const state = (expectUid: number, to: 'started' | 'request_stop'): Command => ({
     type: 'service-state',
@@ -295,8 +300,8 @@ function toStop(): DurableRecord {
     nodeId: 1,
     reason: '',
   });
-  const commands = [up(1), { type: 'resource-add', sid: 'ocf:a', ...settings } as const];
-  const entries = entriesOf([...commands, state(2, 'started'), state(3, 'request_stop')]);
+  const added: Command = { type: 'resource-add', sid: 'ocf:a', ...settings };
+  const entries = entriesOf([up(1), added, ...through.map((to, i) => state(2 + i, to))]);
   return { ...knowing, promisedEpoch: 1, viewEpoch: 1, entries, commitIndex: entries.length };
 }
 
@@ -332,4 +337,36 @@ t.test('an agent that ends before it knows all that was committed does not let g
   adopt(late, [1, 2, 3], { entries: [], commitIndex: 0 });
   late.at(1_300, { type: 'shutdown' });
   t.equal(releases(late), 1);
+});
+
+t.test('nothing is started before the watchdog is known to be armed', async (t) => {
+  const world = joinedNode(assigned(['started']));
+  const outcome = {
+    operationId: 1,
+    outcome: 'stopped',
+    permanent: false,
+    detail: '',
+    monitorIntervalMs: 60_000,
+  } as const;
+  world.at(1_050, { type: 'outcome', outcome });
+  adopt(world, [1, 2, 3], { entries: [], commitIndex: 3 });
+  const did = (): string[] =>
+    world.all.flatMap((effect) =>
+      effect.type === 'operate' ? [effect.operation] : effect.type === 'watchdog-arm' ? ['arm'] : [],
+    );
+  world.at(1_300, heartbeatOf(2, { echoes: [{ nodeId: 1, incarnation: 'one', seq: 1 }] }));
+  world.at(1_400, { type: 'tick' });
+  t.strictSame(did(), ['monitor', 'arm']);
+  world.at(1_500, { type: 'watchdog', event: { type: 'armed' } });
+  t.strictSame(did(), ['monitor', 'arm', 'start']);
+});
+
+t.test('a node that learns that its boot was declared fenced asks for its reset', async (t) => {
+  const world = joinedNode(assigned(['started']));
+  const resets = (): number => world.all.filter((effect) => effect.type === 'watchdog-reset').length;
+  const fenced: Command = { type: 'node-fenced', nodeId: 1, bootId: 'b1', proof: 'takeover' };
+  adopt(world, [1, 2, 3], { entries: entriesOf([fenced], 4), commitIndex: 3 });
+  t.equal(resets(), 0, 'not committed yet');
+  world.at(1_400, { type: 'message', fromId: 2, message: { type: 'commit', epoch: 5, commitIndex: 4 } });
+  t.equal(resets(), 1);
 });
