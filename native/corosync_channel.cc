@@ -17,6 +17,10 @@ size_t SizeOf(const Event& event) {
 
 }  // namespace
 
+// As long as a client waits for its answer (agentLimits.requestMs): what a stopped corosync was to send before is of no
+// use to anybody any more, and megabytes of it, sent at once when it goes on, unsettle the ring (seen).
+constexpr std::chrono::seconds kOutboundLifetime(20);
+
 Channel::Channel(QueueLimit outbound, QueueLimit inbound)
     : wakeFd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), outbound_(outbound), inbound_(inbound) {}
 
@@ -38,7 +42,7 @@ SendResult Channel::Send(const uint8_t* data, size_t size) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (closing_ || session_ == 0 || session_ != seenSession_) return SendResult::kDisconnected;
   if (!outbound_.HasRoomFor(size)) return SendResult::kFull;
-  outbound_.Push(Bytes(data, data + size), size);
+  outbound_.Push({Bytes(data, data + size), std::chrono::steady_clock::now()}, size);
   Wake();
   return SendResult::kSent;
 }
@@ -122,8 +126,11 @@ std::optional<Milliseconds> Channel::Unattended() const {
 
 std::optional<Bytes> Channel::NextOutbound() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (outbound_.Empty()) return std::nullopt;
-  return outbound_.Pop();
+  while (!outbound_.Empty()) {
+    Outbound next = outbound_.Pop();
+    if (std::chrono::steady_clock::now() - next.at <= kOutboundLifetime) return std::move(next.data);
+  }
+  return std::nullopt;
 }
 
 void Channel::ClearWake() {

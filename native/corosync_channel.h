@@ -28,6 +28,12 @@ struct ChannelStats {
   uint64_t tryAgains;
 };
 
+// A message on its way to corosync, and when JavaScript gave it.
+struct Outbound {
+  Bytes data;
+  std::chrono::steady_clock::time_point at;
+};
+
 class Channel {
  public:
   Channel(QueueLimit outbound, QueueLimit inbound);
@@ -81,7 +87,7 @@ class Channel {
   uint64_t session_ = 0;
   uint64_t seenSession_ = 0;
   uint64_t sessions_ = 0;
-  BoundedQueue<Bytes> outbound_;
+  BoundedQueue<Outbound> outbound_;
   BoundedQueue<Tagged> inbound_;
   Clock::time_point attended_;
   size_t inFlightMessages_ = 0;

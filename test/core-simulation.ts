@@ -263,8 +263,10 @@ export class Simulation {
   killAgent(nodeId: number, restartAfterMs: number | null): void {
     const machine = this.machine(nodeId);
     if (!machine.up || machine.agent === null) return;
+    const { armed } = machine.agent;
     machine.agent = null;
-    if (machine.firesAtMs !== null) this.#pet(machine);
+    // Only a process that has the device open pets it by dying.
+    if (armed && machine.firesAtMs !== null) this.#pet(machine);
     for (const other of this.#ringOf(machine)) this.#announceGroup(other, []);
     const { boots } = machine;
     if (restartAfterMs !== null) this.after(restartAfterMs, () => machine.boots === boots && this.startAgent(nodeId));
@@ -580,9 +582,6 @@ export class Simulation {
         return;
       case 'operate':
         this.#operate(machine, agent, effect);
-        break;
-      case 'watchdog-adopt':
-        this.#later(machine, agent, { type: 'opened' });
         break;
       case 'watchdog-arm':
         agent.armed = true;

@@ -328,9 +328,6 @@ export class Agent {
           this.#watchdogFailed(error);
         }
         return;
-      case 'watchdog-adopt':
-        this.#inTurn(() => watchdog.adopt(), { type: 'opened' });
-        break;
       case 'watchdog-arm':
         this.#inTurn(() => this.#arm(watchdog, effect.leaseDeadlineMs), { type: 'armed' });
         break;

@@ -18,8 +18,6 @@ export type Effect =
       readonly operation: 'start' | 'stop' | 'monitor';
       readonly service: ServiceRecord;
     }
-  /** Open a watchdog that may be running already; neither pet it nor set its timeout. */
-  | { readonly type: 'watchdog-adopt' }
   | { readonly type: 'watchdog-arm'; readonly leaseDeadlineMs: number }
   | { readonly type: 'watchdog-extend'; readonly leaseDeadlineMs: number }
   | { readonly type: 'watchdog-release' }

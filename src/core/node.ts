@@ -24,7 +24,6 @@ import { groupMembers, isInquorate, isQuorate, type Membership, newMembership, t
 import type { Heartbeat, Message, Request } from './messages.js';
 import { heard, joined, type Peers } from './peers.js';
 import {
-  adopt,
   newProtection,
   onWatchdog,
   type Protection,
@@ -219,7 +218,11 @@ function onConfiguration(node: NodeState, configuration: Configuration, now: Now
     Object.assign(node.cluster, { configuration, electorate, budgetInput, budget, refusal });
   } else {
     node.cluster = newClusterPart(node, { configuration, electorate, budgetInput, budget, refusal }, now);
-    if (options.watchdog?.active) adopt(node.cluster.protection, effects);
+    if (options.watchdog?.active) {
+      const text =
+        'a former agent has left the watchdog running: it is taken over with the first lease, or resets this node';
+      notice(effects, 'watchdog', 'warn', text);
+    }
   }
   if (refusal !== null) notice(effects, 'watchdog', 'error', `nothing is started on this node: ${refusal}`);
 }
@@ -237,7 +240,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lease: newLease(selfId, incarnation, derived.budget.leaseMs),
     grants: newGrants(startedMs),
     lrm: newLrm(selfId, bootId),
-    protection: newProtection(),
+    protection: newProtection(node.options.watchdog?.active ?? false),
     hasKnownAll: false,
     lastHeartbeatMs: 0,
     lastHeartbeatEpoch: 0,
@@ -449,7 +452,7 @@ function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): v
   node.shuttingDown = true;
   const { protection } = cluster;
   const idle = runsNothing(node) && !needsProtection(cluster.lrm, node.log.committed);
-  if (protection.state !== 'armed' && protection.state !== 'open') return;
+  if (protection.state !== 'armed' && protection.state !== 'unattended') return;
   if (idle) {
     protection.state = 'releasing';
     effects.push({ type: 'watchdog-release' });

@@ -4,20 +4,21 @@ import { type Effect, notice } from './effects.js';
  * When the watchdog is armed, and when it is let go. The keeper itself decides about every pet; this decides
  * whether there is to be a keeper's watch at all.
  *
- * idle → arming → armed → releasing → idle; adopting → open → arming (or → releasing) after a restart of the agent;
- * expired and failed are final for arming: the machine is about to be reset, or must not be trusted with anything.
+ * idle → arming → armed → releasing → idle. After a restart of the agent it may be `unattended`: a former agent armed
+ * it, and it counts down. It is not even opened before there is a lease, for the death of an agent that has it open
+ * pets it: agents that died one after the other would keep a node alive that has no quorum.
  */
-export type WatchdogState = 'idle' | 'adopting' | 'open' | 'arming' | 'armed' | 'releasing' | 'expired' | 'failed';
+export type WatchdogState = 'idle' | 'unattended' | 'arming' | 'armed' | 'releasing' | 'expired' | 'failed';
 
 const transitions: Readonly<Record<WatchdogState, readonly WatchdogState[]>> = {
-  idle: ['adopting', 'arming', 'failed'],
-  adopting: ['open', 'failed', 'expired'],
-  open: ['arming', 'releasing', 'expired', 'failed'],
-  arming: ['armed', 'open', 'idle', 'expired', 'failed'],
-  armed: ['releasing', 'expired', 'failed'],
-  releasing: ['idle', 'expired', 'failed'],
+  idle: ['arming', 'expired'],
+  unattended: ['arming', 'releasing', 'expired'],
+  arming: ['armed', 'failed', 'expired'],
+  armed: ['releasing', 'failed', 'expired'],
+  releasing: ['idle', 'failed', 'expired'],
+  failed: ['arming', 'expired'],
+  // The machine is about to be reset.
   expired: [],
-  failed: ['idle', 'adopting', 'expired'],
 };
 
 export interface Protection {
@@ -37,8 +38,16 @@ export interface Protection {
 const idleBeforeReleaseMs = 10_000;
 const retryFailedMs = 10_000;
 
-export function newProtection(): Protection {
-  return { state: 'idle', givenDeadlineMs: 0, idleSinceMs: null, retryMs: 0, doomed: false, detail: null };
+/** `running`: the device counts down, armed by a former agent. */
+export function newProtection(running: boolean): Protection {
+  return {
+    state: running ? 'unattended' : 'idle',
+    givenDeadlineMs: 0,
+    idleSinceMs: null,
+    retryMs: 0,
+    doomed: false,
+    detail: null,
+  };
 }
 
 export interface ProtectionInput {
@@ -65,34 +74,26 @@ export function protect(protection: Protection, input: ProtectionInput, effects:
     effects.push({ type: 'watchdog-extend', leaseDeadlineMs });
   }
   const idle = protection.idleSinceMs !== null && nowMs - protection.idleSinceMs >= idleBeforeReleaseMs;
-  if (idle && input.certain && (protection.state === 'armed' || protection.state === 'open')) {
+  if (idle && input.certain && (protection.state === 'armed' || protection.state === 'unattended')) {
     enter(protection, 'releasing');
     effects.push({ type: 'watchdog-release' });
     return;
   }
-  const mayTry = protection.state === 'open' || protection.state === 'idle' || protection.state === 'failed';
+  const mayTry = transitions[protection.state].includes('arming');
   if (input.needed && input.mayArm && mayTry && leaseHolds && nowMs >= protection.retryMs) {
-    if (protection.state === 'failed') enter(protection, 'idle');
     enter(protection, 'arming');
     protection.givenDeadlineMs = leaseDeadlineMs;
     effects.push({ type: 'watchdog-arm', leaseDeadlineMs });
   }
 }
 
-/** Takes over a device that a former agent has left running. */
-export function adopt(protection: Protection, effects: Effect[]): void {
-  enter(protection, 'adopting');
-  effects.push({ type: 'watchdog-adopt' });
-}
-
 export type WatchdogEvent =
-  | { readonly type: 'opened' }
   | { readonly type: 'armed' }
   | { readonly type: 'released' }
   | { readonly type: 'expired' }
   | { readonly type: 'failed'; readonly detail: string };
 
-const stateAfter = { opened: 'open', armed: 'armed', released: 'idle', expired: 'expired', failed: 'failed' } as const;
+const stateAfter = { armed: 'armed', released: 'idle', expired: 'expired', failed: 'failed' } as const;
 
 export function onWatchdog(protection: Protection, event: WatchdogEvent, nowMs: number, effects: Effect[]): void {
   const before = protection.state;
@@ -109,7 +110,6 @@ export function onWatchdog(protection: Protection, event: WatchdogEvent, nowMs: 
 }
 
 const sentences = {
-  opened: 'took over the watchdog that a former agent had armed; it is not petted before there is a lease',
   armed: 'watchdog armed',
   released: 'watchdog released: nothing runs here',
   expired: 'the lease has run out: no more pets, reset asked for',

@@ -42,6 +42,8 @@ export interface Views {
   readonly log: Log;
   /** The last save worked. While false this node promises and acknowledges nothing, but stays in the view. */
   storing: boolean;
+  /** What was last asked to be saved. */
+  asked: DurableRecord | null;
   /** Since when something waits to become durable; 0: nothing does. */
   unsavedSinceMs: number;
   /** When a failed save may be tried again; 0: nothing has failed. */
@@ -133,6 +135,7 @@ export function newViews(selfId: number, incarnation: string, log: Log): Views {
     incarnation,
     log,
     storing: true,
+    asked: null,
     unsavedSinceMs: 0,
     retrySaveMs: 0,
     view: null,
@@ -189,7 +192,12 @@ function isCandidate(views: Views, context: ViewContext): boolean {
 function retrySave(views: Views, context: ViewContext, effects: Effect[]): void {
   if (views.retrySaveMs === 0 || context.nowMs < views.retrySaveMs) return;
   views.retrySaveMs = 0;
-  effects.push({ type: 'save', record: views.log.record });
+  save(views, effects);
+}
+
+function save(views: Views, effects: Effect[]): void {
+  views.asked = views.log.record;
+  effects.push({ type: 'save', record: views.asked });
 }
 
 /** A disk that hangs says nothing, and must be taken for one that fails. */
@@ -277,7 +285,7 @@ export function onPrepare(
   abandonBelow(views, message.epoch);
   promise(views.log, message.epoch, fromId);
   views.promising = message.epoch;
-  effects.push({ type: 'save', record: views.log.record });
+  save(views, effects);
 }
 
 function abandonBelow(views: Views, epoch: number): void {
@@ -482,7 +490,7 @@ export function onNewView(
   views.waitingFor = null;
   views.refusals = 0;
   advance(views, message.commitIndex, effects);
-  effects.push({ type: 'save', record: log.record });
+  save(views, effects);
   const names = message.members.map((member) => nodeName(context.electorate, member.nodeId));
   const leader = nodeName(context.electorate, fromId);
   notice(effects, 'view', 'info', `view ${message.epoch}: ${leader} leads ${names.join(', ')}`, {
@@ -504,7 +512,7 @@ export function onAppend(views: Views, fromId: number, message: Append, effects:
   append(log, message.entries);
   if (coordinator !== null && coordinator.nextIndex === lastIndex(log.record) + 1) coordinator.undeliveredSinceMs = 0;
   advance(views, message.commitIndex, effects);
-  effects.push({ type: 'save', record: log.record });
+  save(views, effects);
 }
 
 export function onCommit(views: Views, fromId: number, message: Commit, effects: Effect[]): void {
@@ -518,7 +526,7 @@ function advance(views: Views, commitIndex: number, effects: Effect[]): void {
   commitTo(log, commitIndex, (entry: Entry, result: ApplyResult) => effects.push({ type: 'applied', entry, result }));
   if (!log.record.valid && hasCaughtUp(views) && log.record.viewEpoch === views.view?.epoch) {
     log.record = { ...log.record, valid: true, lost: false };
-    effects.push({ type: 'save', record: log.record });
+    save(views, effects);
   }
 }
 
@@ -526,7 +534,7 @@ function advance(views: Views, commitIndex: number, effects: Effect[]): void {
 export function onSaved(views: Views, record: DurableRecord, nowMs: number, effects: Effect[]): void {
   if (!views.storing) notice(effects, 'store', 'info', 'the store works again');
   views.storing = true;
-  views.unsavedSinceMs = record === views.log.record ? 0 : nowMs;
+  views.unsavedSinceMs = record === views.asked ? 0 : nowMs;
   if (views.promising !== 0 && record.promisedEpoch === views.promising) {
     effects.push({ type: 'send', message: promiseReply(views, record.promisedEpoch, record.promisedTo, record, true) });
     views.promising = 0;

@@ -35,6 +35,11 @@ export interface KeeperWatchdogStats extends KeeperStats {
 }
 
 export interface KeeperWatchdog extends Watchdog {
+  /**
+   * Opens the device without petting it or setting its timeout. From then on this process's death pets it: not for a
+   * node that has no lease.
+   */
+  adopt(): Promise<void>;
   stats(): KeeperWatchdogStats;
   /** Calls `listener` for each event until the returned function is called. */
   onEvent(listener: (event: KeeperEvent) => void): () => void;
@@ -105,14 +110,16 @@ class NativeWatchdog implements KeeperWatchdog {
   }
 
   async release(): Promise<void> {
-    if (this.stats().state === 'idle') return;
     const { path } = this.#options;
-    if ((await this.inspect()).nowayout) {
+    const { active, nowayout } = await this.inspect();
+    if (this.stats().state === 'idle' && !active) return;
+    if (nowayout) {
       throw new HoldfastError(
         'HF_WATCHDOG',
         `cannot disarm ${path}: its driver has nowayout set: only a reboot stops it`,
       );
     }
+    await this.adopt();
     await this.#run('release');
     // Some drivers go on after magic close; better known now than by a reset.
     if (!(await this.inspect()).active) return;

@@ -50,16 +50,11 @@ export interface ArmOptions {
 export interface Watchdog {
   /** Looks without opening: opening an idle device would arm it. Rejects with a HoldfastError. */
   inspect(): Promise<WatchdogInfo>;
-  /**
-   * Opens the device without petting it or setting its timeout: safe on a running watchdog that a
-   * former agent armed, whatever its remaining time.
-   */
-  adopt(): Promise<void>;
   /** Opens if need be, sets the timeout, pets, and keeps petting. Needs a lease deadline in the future. */
   arm(options: ArmOptions): Promise<void>;
   /** Extends the lease; earlier deadlines are ignored, later than `now + leaseMs` is an error. */
   extend(leaseDeadlineMs: number): void;
-  /** Disarms by magic close; only when nothing runs here. */
+  /** Disarms by magic close, a device that a former agent has left running too; only when nothing runs here. */
   release(): Promise<void>;
   /** Pets never again and resets this machine at once, by the means that belong to the device. */
   reset(reason: string): void;
