@@ -3,6 +3,29 @@ import { longestPetGapMs, petsBetween, resetAfter, resetWithheldAfter } from './
 
 /** The courses that faults take: what follows the injection, and what has to be seen. Each is given a Run. */
 
+/** Cut off, and its agent dies every two seconds and is restarted: each death may pet the watchdog, none may save the node. */
+export async function resetThoughCrashing(run) {
+  await run.inject(() => run.lab.verb('cut', run.node));
+  const crashes = crashUntil(run, run.injectedMs + run.boundMs + 1_000);
+  await run.awaitReset(run.node);
+  run.notes.push(`${await crashes} deaths`);
+  await run.awaitTakeover();
+  run.expectResets(run.node);
+}
+
+/** Ends early when the machine is off, and there is nobody to kill. */
+async function crashUntil(run, endMs) {
+  for (let deaths = 0; ; deaths++) {
+    await sleep(2_000);
+    if (run.nowMs() > endMs) return deaths;
+    try {
+      await run.lab.verb('agent-kill', run.node);
+    } catch {
+      return deaths;
+    }
+  }
+}
+
 /** The node is reset in the bound, and its resource runs elsewhere; after a new boot the node is welcome. */
 export async function resetAndTakeover(run, injection) {
   await run.inject(() => injection(run.lab, run.node));

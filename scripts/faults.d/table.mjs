@@ -1,4 +1,11 @@
-import { continuedAfterTakeover, resetAndTakeover, resetOrRideThrough, sameBootId, undisturbed } from './courses.mjs';
+import {
+  continuedAfterTakeover,
+  resetAndTakeover,
+  resetOrRideThrough,
+  resetThoughCrashing,
+  sameBootId,
+  undisturbed,
+} from './courses.mjs';
 import { diskFull } from './disk-full.mjs';
 import { powerLoss } from './power-loss.mjs';
 import { queueFull } from './queue-full.mjs';
@@ -58,6 +65,11 @@ export const faults = [
         await lab.verb('agent-hold', node);
         await lab.verb('agent-kill', node);
       }),
+  },
+  {
+    name: 'agent-crashing',
+    note: 'cut off, and SIGKILL every 2 s, restarted after 300 ms',
+    course: resetThoughCrashing,
   },
   {
     name: 'agent-stopped',
