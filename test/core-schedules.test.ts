@@ -2,7 +2,8 @@ import t from 'tap';
 import { AssertionError } from '../src/core/assert.js';
 import type { Command } from '../src/core/cluster-state.js';
 import { blankRecord } from '../src/core/log.js';
-import { type Configuration, newNode, step } from '../src/core/node.js';
+import { newNode, step } from '../src/core/node.js';
+import type { Configuration } from '../src/core/node-state.js';
 import { Simulation } from './core-simulation.js';
 
 /** Schedules that once broke a rule, each by itself. */

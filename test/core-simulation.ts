@@ -8,7 +8,8 @@ import { apply, type ClusterState, type Command, emptyState } from '../src/core/
 import type { Effect } from '../src/core/effects.js';
 import { blankRecord, type DurableRecord } from '../src/core/log.js';
 import type { Entry, Message } from '../src/core/messages.js';
-import { type NodeEvent, type NodeState, newNode, step } from '../src/core/node.js';
+import { newNode, step } from '../src/core/node.js';
+import type { NodeEvent, NodeState } from '../src/core/node-state.js';
 
 export interface SimulationOptions {
   readonly nodes: number;

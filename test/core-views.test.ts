@@ -1,21 +1,15 @@
 import t from 'tap';
+import { considerView, onPrepare, onPromise } from '../src/core/candidacy.js';
 import type { Command } from '../src/core/cluster-state.js';
 import type { Effect } from '../src/core/effects.js';
 import { blankRecord, type DurableRecord, openLog } from '../src/core/log.js';
+import { managerInput } from '../src/core/manager-turn.js';
 import type { Entry, Heartbeat, Message, NewView, PromiseReply } from '../src/core/messages.js';
-import { type Configuration, managerInput, type NodeEvent, newNode, step } from '../src/core/node.js';
-import {
-  considerView,
-  newViews,
-  onAck,
-  onAppend,
-  onNewView,
-  onPrepare,
-  onPromise,
-  onSaved,
-  type ViewContext,
-  type Views,
-} from '../src/core/views.js';
+import { newNode, step } from '../src/core/node.js';
+import type { Configuration, NodeEvent } from '../src/core/node-state.js';
+import { onAck, onAppend, onNewView } from '../src/core/replication.js';
+import { onSaved } from '../src/core/saving.js';
+import { newViews, type ViewContext, type Views } from '../src/core/views.js';
 
 /** The replication and the lease, message by message: what the random runs hardly ever bring about. */
 

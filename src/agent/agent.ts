@@ -1,15 +1,18 @@
+import { runsNothing } from '../core/acting.js';
 import { AssertionError } from '../core/assert.js';
 import type { ApplyResult, Command } from '../core/cluster-state.js';
 import type { Effect, Notice } from '../core/effects.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
 import type { Entry, Message } from '../core/messages.js';
-import { type NodeEvent, type NodeOptions, type NodeState, newNode, runsNothing, step } from '../core/node.js';
+import { newNode, step } from '../core/node.js';
+import type { NodeEvent, NodeOptions, NodeState } from '../core/node-state.js';
 import type { Clock } from '../ports/clock.js';
 import type { Cluster, ClusterEvent } from '../ports/cluster.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { Watchdog } from '../ports/watchdog.js';
+import { describe, flat } from './sentences.js';
 import type { AgentEvent } from './status.js';
 import { Decoder, encode } from './wire.js';
 
@@ -365,40 +368,4 @@ export class Agent {
       throw error;
     }
   }
-}
-
-/** What a committed command means, in a sentence. */
-function describe(command: Command, name: (nodeId: number | null) => string): string {
-  switch (command.type) {
-    case 'resource-add':
-      return `${command.sid} added (${command.agent})`;
-    case 'resource-set':
-      return `${command.sid} changed`;
-    case 'resource-remove':
-      return `${command.sid} is being removed`;
-    case 'node-up':
-      return `${command.name} is online`;
-    case 'node-state':
-      return command.state === 'unknown'
-        ? `${name(command.nodeId)} is out of reach`
-        : `${name(command.nodeId)} cannot come back any more: waiting for the proof that it was reset`;
-    case 'node-fenced':
-      return command.proof === 'takeover'
-        ? `${name(command.nodeId)} is fenced: its watchdog has reset it`
-        : `${name(command.nodeId)} has rebooted: nothing of its earlier boot runs any more`;
-    case 'service-state':
-      return `${command.sid}: ${command.state}${command.nodeId === null ? '' : ` on ${name(command.nodeId)}`} (${command.reason})`;
-    case 'service-running':
-      return `${command.sid} runs`;
-    case 'service-forget':
-      return `${command.sid} is removed`;
-  }
-}
-
-/** The scalar fields of a command, for the log line. */
-function flat(command: Command): Record<string, string | number | boolean | null> {
-  const scalars = Object.entries(command).filter(
-    (pair): pair is [string, string | number | boolean | null] => pair[1] === null || typeof pair[1] !== 'object',
-  );
-  return Object.fromEntries(scalars.filter(([key]) => key !== 'type'));
 }

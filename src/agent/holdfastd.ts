@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { createStatusServer, type StatusServer } from '../api/status-server.js';
 import { HoldfastError } from '../core/errors.js';
 import { blankRecord, type DurableRecord } from '../core/log.js';
-import type { NodeOptions, WatchdogFacts } from '../core/node.js';
+import type { NodeOptions, WatchdogFacts } from '../core/node-state.js';
 import { defaultConfigFile, loadConfig } from '../host/config-file.js';
 import { createCorosyncCluster } from '../host/corosync-cluster.js';
 import { FileStore, writeDurably } from '../host/file-store.js';

@@ -51,7 +51,7 @@ export interface OperationOutcome {
   readonly monitorIntervalMs: number;
 }
 
-/** What this node may do now; decided by core/node.ts from view, lease and watchdog. */
+/** What this node may do now; decided by core/acting.ts from view, lease and watchdog. */
 export interface Permission {
   /** In a view, and everything that was committed before it is known here. */
   readonly caughtUp: boolean;

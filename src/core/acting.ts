@@ -1,0 +1,100 @@
+import { isFenced } from './cluster-state.js';
+import { type Effect, notice } from './effects.js';
+import { isHeld, renew } from './lease.js';
+import { needsProtection, probedThrough, reconcile } from './lrm.js';
+import type { ClusterPart, NodeState } from './node-state.js';
+import { type ProtectionInput, protect } from './protection.js';
+import { hasCaughtUp, type ViewContext } from './views.js';
+
+/** What this node does to itself: resources, the watchdog over them, and the reset of a boot declared fenced. */
+
+/** A lease that has not been renewed for this long is running out: two heartbeats and some. */
+const renewalLateMs = 2_500;
+
+export function watchLease(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
+  const { lease, protection } = cluster;
+  const fenced = isFenced(node.log.committed, cluster.selfId, node.options.bootId);
+  if (!fenced && renew(lease, cluster.electorate, context.quorate) && cluster.runningOut) {
+    cluster.runningOut = false;
+    notice(effects, 'lease', 'info', 'the lease is renewed again');
+  }
+  const remainingMs = lease.deadlineMs - context.nowMs;
+  const late = lease.deadlineMs > 0 && remainingMs < lease.leaseMs - renewalLateMs;
+  if (!late || cluster.runningOut) return;
+  cluster.runningOut = true;
+  const why = context.quorate ? 'too few nodes echo its heartbeats' : 'there is no quorum';
+  const armed = protection.state === 'armed';
+  const next = armed ? `this node is reset in ${remainingMs} ms unless that changes` : 'nothing runs here';
+  notice(effects, 'lease', armed ? 'error' : 'warn', `the lease is running out: ${why}; ${next}`, { remainingMs });
+  if (armed) effects.push({ type: 'last-words', reason: `lease ran out: ${why}` });
+}
+
+export function resetIfFenced(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {
+  const { protection } = cluster;
+  if (protection.doomed || !isFenced(node.log.committed, cluster.selfId, node.options.bootId)) return;
+  protection.doomed = true;
+  const reason = 'this boot was declared fenced: others may run its resources';
+  notice(effects, 'watchdog', 'error', `${reason}; resetting`);
+  effects.push({ type: 'last-words', reason }, { type: 'watchdog-reset', reason });
+}
+
+export function act(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
+  const { lrm, protection, views } = cluster;
+  const state = node.log.committed;
+  const caughtUp = hasCaughtUp(views) && !protection.doomed;
+  const looked = hasLooked(node, cluster);
+  if (caughtUp) cluster.hasKnownAll = true;
+  const registered = state.nodes[cluster.selfId];
+  // Survivors wait for the registered bound: a longer lease would outlive their wait.
+  const boundIsKnown =
+    registered?.bootId === node.options.bootId && registered.fenceBoundMs >= node.options.fenceBoundMs;
+  if (!node.shuttingDown) {
+    const input: ProtectionInput = {
+      effectiveMs: cluster.budget.effectiveMs,
+      leaseDeadlineMs: cluster.lease.deadlineMs,
+      needed: needsProtection(lrm, state),
+      mayArm: cluster.refusal === null && boundIsKnown,
+      certain: caughtUp && context.quorate && looked,
+      nowMs: context.nowMs,
+    };
+    protect(protection, input, effects);
+  }
+  const mayStart =
+    protection.state === 'armed' &&
+    isHeld(cluster.lease, context.nowMs) &&
+    registered?.bootId === node.options.bootId &&
+    registered.fenceBoundMs === node.options.fenceBoundMs &&
+    !node.shuttingDown;
+  reconcile(lrm, state, { caughtUp, mayStart }, context.nowMs, effects);
+}
+
+export function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {
+  node.shuttingDown = true;
+  const { protection } = cluster;
+  const idle = runsNothing(node) && !needsProtection(cluster.lrm, node.log.committed);
+  if (protection.state !== 'armed' && protection.state !== 'unattended') return;
+  if (idle) {
+    protection.state = 'releasing';
+    effects.push({ type: 'watchdog-release' });
+  } else {
+    notice(
+      effects,
+      'watchdog',
+      'warn',
+      'ending with resources running: the watchdog stays armed, and resets this node unless an agent starts in time',
+    );
+  }
+}
+
+/** For sure: an agent that has just started does not know yet what an earlier one has left running. */
+export function runsNothing(node: NodeState): boolean {
+  const { cluster } = node;
+  if (cluster === null || !cluster.hasKnownAll || !hasLooked(node, cluster)) return false;
+  return [...cluster.lrm.units.values()].every((unit) => unit.condition === 'stopped' && unit.operationId === null);
+}
+
+/** Every resource that is known of was looked for on this node. */
+function hasLooked(node: NodeState, cluster: ClusterPart): boolean {
+  const { commitIndex } = node.log.record;
+  return probedThrough(cluster.lrm, node.log.committed, commitIndex) >= commitIndex;
+}

@@ -1,0 +1,284 @@
+import { assert } from './assert.js';
+import type { Effect } from './effects.js';
+import { type Electorate, isQuorum } from './electorate.js';
+import { entriesAfter, install, lastIndex, promise } from './log.js';
+import type { Fetch, LogPart, NewView, Prepare, PromiseReply } from './messages.js';
+import { liveMembers, type Peer } from './peers.js';
+import { promiseReply, retrySave, save, watchSaves } from './saving.js';
+import type { Coordinator, ViewContext, Views } from './views.js';
+
+/** The way to lead: whose turn it is, the promises of a quorum, the newest log among them, and the view that starts with it. */
+
+/** Answers to Prepare come within milliseconds plus one fsync; whoever takes longer is not waited for. */
+const promiseWaitMs = 1_000;
+/** After a promise that came late: it is worth waiting for a slow disk, within phaseLimitMs. */
+const latePromiseWaitMs = 2_500;
+const phaseLimitMs = 3_000;
+/** A candidate that was refused asks again at once, and waits this much longer after each further refusal. */
+const refusedGapMs = 100;
+/** A member may take this long after the start of a view to say that it has adopted it. */
+const adoptWaitMs = 2_000;
+/** A live node that has not answered the last Prepare is asked again after this, or when its late answer comes. */
+const askAgainMs = 10_000;
+
+/** Called after everything that may call for a new view, and as time passes. */
+export function considerView(views: Views, context: ViewContext, effects: Effect[]): void {
+  retrySave(views, context, effects);
+  watchSaves(views, context.nowMs, effects);
+  if (!context.quorate) {
+    if (views.coordinator?.phase !== 'active') views.coordinator = null;
+    return;
+  }
+  if (!isCandidate(views, context)) return;
+  const coordinator = views.coordinator;
+  if (coordinator === null || needsNewView(views, coordinator, context)) {
+    startPrepare(views, context, effects);
+  } else if (coordinator.phase === 'preparing') {
+    finishPrepare(views, coordinator, context, effects);
+  }
+}
+
+/** The lowest live node leads, of those that can store: a leader whose own promise is lost could lead one epoch twice. */
+function isCandidate(views: Views, context: ViewContext): boolean {
+  const able = liveMembers(context.peers, views.selfId, context.nowMs).find((peer) =>
+    peer.nodeId === views.selfId ? views.storing : peer.heartbeat?.storing !== false,
+  );
+  return able?.nodeId === views.selfId;
+}
+
+function needsNewView(views: Views, coordinator: Coordinator, context: ViewContext): boolean {
+  const inPhaseMs = context.nowMs - coordinator.phaseSinceMs;
+  const live = liveMembers(context.peers, views.selfId, context.nowMs);
+  if (coordinator.phase !== 'active') {
+    const someoneNew = live.some((peer) => !coordinator.asked.includes(peer.nodeId));
+    const again = coordinator.phase === 'preparing' && (someoneNew || coordinator.refused);
+    return inPhaseMs > phaseLimitMs || (again && inPhaseMs >= (views.refusals - 1) * refusedGapMs);
+  }
+  const { undeliveredSinceMs } = coordinator;
+  if (undeliveredSinceMs > 0 && context.nowMs - undeliveredSinceMs > phaseLimitMs) return true;
+  const gone = coordinator.members.some((member) => !live.some((peer) => peer.nodeId === member.nodeId));
+  return gone || coordinator.late || live.some((peer) => belongsInNewView(peer, coordinator, inPhaseMs));
+}
+
+function belongsInNewView(peer: Peer, coordinator: Coordinator, inPhaseMs: number): boolean {
+  const member = coordinator.members.find((candidate) => candidate.nodeId === peer.nodeId);
+  if (member === undefined) {
+    if (!coordinator.asked.includes(peer.nodeId)) return true;
+    // Whoever was asked and has not answered (a hanging disk) must not keep the others from working; but if the
+    // question was lost on the way, its lease must not run out over that.
+    const unasked = peer.heartbeat !== null && peer.heartbeat.promisedEpoch < coordinator.epoch;
+    return inPhaseMs > (unasked ? adoptWaitMs : askAgainMs);
+  }
+  if (peer.incarnation !== null && peer.incarnation !== member.incarnation) return true;
+  const lags = peer.heartbeat !== null && peer.heartbeat.epoch !== coordinator.epoch;
+  return lags && inPhaseMs > adoptWaitMs;
+}
+
+function startPrepare(views: Views, context: ViewContext, effects: Effect[]): void {
+  const live = liveMembers(context.peers, views.selfId, context.nowMs).map((peer) => peer.nodeId);
+  if (!isQuorum(context.electorate, live)) {
+    views.coordinator = null;
+    views.waitingFor = 'the agents that answer have too few votes for a quorum';
+    return;
+  }
+  const epoch = Math.max(views.highestEpoch, views.log.record.promisedEpoch) + 1;
+  views.highestEpoch = epoch;
+  views.coordinator = {
+    epoch,
+    phase: 'preparing',
+    phaseSinceMs: context.nowMs,
+    promises: new Map(),
+    refused: false,
+    late: false,
+    asked: live,
+    members: [],
+    baseIndex: 0,
+    acks: new Map(),
+    nextIndex: 0,
+    undeliveredSinceMs: 0,
+  };
+  effects.push({ type: 'send', message: { type: 'prepare', epoch } });
+}
+
+export function onPrepare(
+  views: Views,
+  fromId: number,
+  message: Prepare,
+  context: ViewContext,
+  effects: Effect[],
+): void {
+  views.highestEpoch = Math.max(views.highestEpoch, message.epoch);
+  if (!context.peers.has(fromId)) return;
+  if (message.epoch <= views.log.record.promisedEpoch) {
+    effects.push({ type: 'send', message: promiseReply(views, message.epoch, fromId, views.log.record, false) });
+    return;
+  }
+  abandonBelow(views, message.epoch);
+  promise(views.log, message.epoch, fromId);
+  views.promising = message.epoch;
+  save(views, effects);
+}
+
+function abandonBelow(views: Views, epoch: number): void {
+  if (views.coordinator !== null && views.coordinator.epoch < epoch) views.coordinator = null;
+}
+
+export function onPromise(
+  views: Views,
+  fromId: number,
+  message: PromiseReply,
+  context: ViewContext,
+  effects: Effect[],
+): void {
+  views.highestEpoch = Math.max(views.highestEpoch, message.promisedEpoch);
+  const { coordinator } = views;
+  // Two candidates may ask for the same epoch: what was promised to the other is not for us.
+  if (coordinator === null || coordinator.epoch !== message.epoch || message.to !== views.selfId) return;
+  if (coordinator.phase !== 'preparing') {
+    if (message.granted && !coordinator.promises.has(fromId)) onLatePromise(views, coordinator, context.nowMs);
+    return;
+  }
+  if (!message.granted && message.storing && message.promisedEpoch >= coordinator.epoch) {
+    // Promised to another already: ask again with a higher one, in a while, so that two candidates do not race.
+    if (!coordinator.refused) views.refusals++;
+    coordinator.refused = true;
+    return;
+  }
+  coordinator.promises.set(fromId, message);
+  finishPrepare(views, coordinator, context, effects);
+}
+
+/** Its sender is taken in at once, but a disk that is slow every time must not make one view follow the other. */
+function onLatePromise(views: Views, coordinator: Coordinator, nowMs: number): void {
+  if (views.lateMs !== 0 && nowMs - views.lateMs <= askAgainMs) return;
+  views.lateMs = nowMs;
+  coordinator.late = true;
+}
+
+function finishPrepare(views: Views, coordinator: Coordinator, context: ViewContext, effects: Effect[]): void {
+  const answered = coordinator.asked.every((nodeId) => coordinator.promises.has(nodeId));
+  const someoneIsSlow = views.lateMs !== 0 && context.nowMs - views.lateMs <= askAgainMs;
+  const waitMs = someoneIsSlow ? latePromiseWaitMs : promiseWaitMs;
+  if (!answered && context.nowMs - coordinator.phaseSinceMs < waitMs) return;
+  const granted = [...coordinator.promises].filter(([, reply]) => reply.granted);
+  if (!coordinator.promises.get(views.selfId)?.granted) return;
+  const bootstrap = isBootstrap(context.electorate, granted);
+  const counting = granted.filter(([, reply]) => reply.valid || bootstrap);
+  if (
+    !isQuorum(
+      context.electorate,
+      counting.map(([nodeId]) => nodeId),
+    )
+  ) {
+    views.waitingFor = explainNoQuorum(context.electorate, coordinator.promises);
+    return;
+  }
+  const [sourceId, source] = newest(views.selfId, counting);
+  coordinator.phaseSinceMs = context.nowMs;
+  if (sourceId === views.selfId) {
+    startView(views, coordinator, bootstrap, effects);
+  } else {
+    coordinator.phase = 'fetching';
+    const afterIndex = views.log.record.commitIndex;
+    effects.push({ type: 'send', message: { type: 'fetch', epoch: coordinator.epoch, from: sourceId, afterIndex } });
+  }
+  views.highestEpoch = Math.max(views.highestEpoch, source.promisedEpoch);
+}
+
+/** A new cluster: all that vote are here and nobody has ever stored anything, so nothing can be forgotten. */
+function isBootstrap(electorate: Electorate, granted: readonly (readonly [number, PromiseReply])[]): boolean {
+  const blank = new Set(granted.filter(([, reply]) => reply.blank).map(([nodeId]) => nodeId));
+  return electorate.nodes.every((node) => node.votes === 0 || blank.has(node.nodeId));
+}
+
+function explainNoQuorum(electorate: Electorate, promises: ReadonlyMap<number, PromiseReply>): string {
+  const names = (wanted: (reply: PromiseReply | undefined) => boolean): string =>
+    electorate.nodes
+      .filter((node) => wanted(promises.get(node.nodeId)))
+      .map((node) => node.name)
+      .join(', ');
+  const broken = names((reply) => reply !== undefined && !reply.storing);
+  if (broken !== '') return `the store of ${broken} does not work, and the others have too few votes`;
+  const unknowing = [...promises.values()].every((reply) => !reply.valid);
+  const absent = names((reply) => reply === undefined);
+  if (unknowing && absent !== '') return `a new cluster starts when all its nodes are there: waiting for ${absent}`;
+  const lost = names((reply) => reply !== undefined && !reply.valid);
+  if (lost !== '')
+    return `the store of ${lost} was lost, and the others have too few votes: waiting for ${absent || 'them'}`;
+  return `waiting for ${absent}`;
+}
+
+function newest(
+  selfId: number,
+  replies: readonly (readonly [number, PromiseReply])[],
+): readonly [number, PromiseReply] {
+  const rank = ([nodeId, reply]: readonly [number, PromiseReply]): readonly number[] => [
+    reply.viewEpoch,
+    reply.lastIndex,
+    // Among equals ourselves, which saves the transfer.
+    nodeId === selfId ? 1 : 0,
+  ];
+  const [best] = [...replies].sort((a, b) => compare(rank(b), rank(a)));
+  assert(best !== undefined, 'a quorum of promises is not empty');
+  return best;
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (const [i, value] of a.entries()) if (value !== b[i]) return value - (b[i] ?? 0);
+  return 0;
+}
+
+export function onFetch(views: Views, message: Fetch, effects: Effect[]): void {
+  const { record } = views.log;
+  if (message.from !== views.selfId || message.epoch !== record.promisedEpoch) return;
+  const needsSnapshot = message.afterIndex < record.snapshot.index;
+  const part: LogPart = {
+    type: 'log-part',
+    epoch: message.epoch,
+    snapshot: needsSnapshot ? record.snapshot : null,
+    entries: entriesAfter(record, needsSnapshot ? record.snapshot.index : message.afterIndex),
+    commitIndex: record.commitIndex,
+  };
+  effects.push({ type: 'send', message: part });
+}
+
+export function onLogPart(
+  views: Views,
+  fromId: number,
+  message: LogPart,
+  context: ViewContext,
+  effects: Effect[],
+): void {
+  const { coordinator, log } = views;
+  if (coordinator === null || coordinator.phase !== 'fetching' || coordinator.epoch !== message.epoch) return;
+  const source = coordinator.promises.get(fromId);
+  if (source === undefined) return;
+  const afterIndex = message.snapshot?.index ?? (message.entries[0]?.index ?? log.record.commitIndex + 1) - 1;
+  const { snapshot, entries } = message;
+  if (!install(log, { viewEpoch: source.viewEpoch, snapshot, afterIndex, entries })) return;
+  coordinator.phaseSinceMs = context.nowMs;
+  startView(views, coordinator, false, effects);
+}
+
+function startView(views: Views, coordinator: Coordinator, bootstrap: boolean, effects: Effect[]): void {
+  const { record } = views.log;
+  const replies = [...coordinator.promises];
+  const oldest = Math.min(...replies.map(([, reply]) => reply.commitIndex));
+  const needsSnapshot = oldest < record.snapshot.index;
+  const afterIndex = needsSnapshot ? record.snapshot.index : oldest;
+  coordinator.phase = 'starting';
+  coordinator.members = replies.map(([nodeId, { incarnation }]) => ({ nodeId, incarnation }));
+  coordinator.baseIndex = lastIndex(record);
+  coordinator.nextIndex = coordinator.baseIndex + 1;
+  const view: NewView = {
+    type: 'new-view',
+    epoch: coordinator.epoch,
+    members: coordinator.members,
+    bootstrap,
+    snapshot: needsSnapshot ? record.snapshot : null,
+    afterIndex,
+    entries: entriesAfter(record, afterIndex),
+    commitIndex: record.commitIndex,
+  };
+  effects.push({ type: 'send', message: view });
+}

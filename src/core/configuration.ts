@@ -1,0 +1,80 @@
+import { assert } from './assert.js';
+import { type BudgetInput, deriveBudget } from './budget.js';
+import { type Effect, notice } from './effects.js';
+import { newGrants } from './grants.js';
+import { newLease } from './lease.js';
+import { newLrm } from './lrm.js';
+import { managerGapMs } from './manager-turn.js';
+import type { ClusterPart, Configuration, NodeState, Now } from './node-state.js';
+import { newProtection } from './protection.js';
+import { newViews } from './views.js';
+
+/** Corosync's configuration: the votes and times that follow from it, and whether anything may run on such a cluster. */
+
+export function onConfiguration(node: NodeState, configuration: Configuration, now: Now, effects: Effect[]): void {
+  const { options } = node;
+  const electorate = { nodes: configuration.nodes, expectedVotes: configuration.expectedVotes };
+  const budgetInput: BudgetInput = {
+    fenceBoundMs: options.fenceBoundMs,
+    kappa: options.watchdog?.kappa ?? 1,
+    minTimeoutS: options.watchdog?.minTimeoutS ?? 1,
+    maxTimeoutS: options.watchdog?.maxTimeoutS ?? 0,
+    tokenMs: configuration.tokenMs,
+    consensusMs: configuration.consensusMs,
+  };
+  const budget = deriveBudget(budgetInput);
+  const refusal = options.refusal ?? refusalOf(configuration) ?? budget.problems[0] ?? null;
+  if (node.cluster !== null) {
+    const { selfId } = node.cluster;
+    // What was granted, promised and started under the old id would be forgotten under the new one.
+    assert(selfId === configuration.localNodeId, `corosync's id of this node went from ${selfId} to another`);
+    Object.assign(node.cluster, { configuration, electorate, budgetInput, budget, refusal });
+  } else {
+    node.cluster = newClusterPart(node, { configuration, electorate, budgetInput, budget, refusal }, now);
+    if (options.watchdog?.active) {
+      const text =
+        'a former agent has left the watchdog running: it is taken over with the first lease, or resets this node';
+      notice(effects, 'watchdog', 'warn', text);
+    }
+  }
+  if (refusal !== null) notice(effects, 'watchdog', 'error', `nothing is started on this node: ${refusal}`);
+}
+
+type Derived = Pick<ClusterPart, 'configuration' | 'electorate' | 'budgetInput' | 'budget' | 'refusal'>;
+
+function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPart {
+  const { incarnation, bootId, startedMs } = node.options;
+  const selfId = derived.configuration.localNodeId;
+  return {
+    ...derived,
+    selfId,
+    peers: new Map(),
+    views: newViews(selfId, incarnation, node.log),
+    lease: newLease(selfId, incarnation, derived.budget.leaseMs),
+    grants: newGrants(startedMs),
+    lrm: newLrm(selfId, bootId),
+    protection: newProtection(node.options.watchdog?.active ?? false),
+    hasKnownAll: false,
+    lastHeartbeatMs: 0,
+    lastHeartbeatEpoch: 0,
+    heartbeatDue: true,
+    lastReport: '',
+    lastManagerMs: now.bootMs - managerGapMs,
+    lastManagerIndex: 0,
+    runningOut: false,
+  };
+}
+
+/** Options of corosync that let two partitions be quorate, or a quorum move where no grant is seen (design §2.4). */
+function refusalOf(configuration: Configuration): string | null {
+  const unsafe = ['two_node', 'auto_tie_breaker', 'last_man_standing', 'allow_downscale'].find((option) =>
+    configuration.quorumOptions.includes(option),
+  );
+  if (unsafe !== undefined) {
+    return `corosync's quorum.${unsafe} is on, so two quorums need not share a node: remove it from corosync.conf`;
+  }
+  if (configuration.deviceVotes > 0) {
+    return 'corosync uses a quorum device, which this version does not support: remove quorum.device from corosync.conf';
+  }
+  return null;
+}

@@ -1,0 +1,104 @@
+import { takeoverMs } from './budget.js';
+import type { Effect } from './effects.js';
+import { grant, silenceMs } from './grants.js';
+import { noteEcho, stamp } from './lease.js';
+import { declaresFenced } from './log.js';
+import { probedThrough, results, strays } from './lrm.js';
+import type { Heartbeat } from './messages.js';
+import type { ClusterPart, NodeState } from './node-state.js';
+import { heard } from './peers.js';
+import { onHeartbeatOf } from './replication.js';
+import type { ViewContext } from './views.js';
+
+/** Heartbeats carry the lease's stamps and echoes, what is stored, and what runs here. */
+
+const heartbeatMs = 1_000;
+/** Heartbeats out of turn are at least this far apart, except the first in a view: leases wait for it. */
+const heartbeatGapMs = 10;
+
+export function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
+  if (!cluster.peers.has(cluster.selfId)) return;
+  const report = lrmReport(node, cluster);
+  const epoch = cluster.views.view?.epoch ?? 0;
+  const { probedThrough: through, ...news } = report;
+  const text = JSON.stringify([news, through >= node.log.record.commitIndex, epoch, cluster.views.storing]);
+  const sinceMs = context.nowMs - cluster.lastHeartbeatMs;
+  if (text !== cluster.lastReport || takeoverDue(node, cluster, context.nowMs, sinceMs)) cluster.heartbeatDue = true;
+  const firstInView = epoch !== cluster.lastHeartbeatEpoch;
+  if (!firstInView && sinceMs < (cluster.heartbeatDue ? heartbeatGapMs : heartbeatMs)) return;
+  cluster.lastHeartbeatEpoch = epoch;
+  cluster.lastReport = text;
+  cluster.heartbeatDue = false;
+  cluster.lastHeartbeatMs = context.nowMs;
+  effects.push({ type: 'send', message: heartbeat(node, cluster, report, context.nowMs) });
+}
+
+/** A node outside the view has become ripe for its takeover since the last heartbeat: the leader waits to hear it. */
+function takeoverDue(node: NodeState, cluster: ClusterPart, nowMs: number, sinceMs: number): boolean {
+  const { view } = cluster.views;
+  if (view === null) return false;
+  return Object.values(node.log.committed.nodes).some(({ nodeId, fenceBoundMs }) => {
+    const ripeSinceMs = silenceMs(cluster.grants, nodeId, nowMs) - takeoverMs(fenceBoundMs);
+    const outside = !view.members.some((member) => member.nodeId === nodeId);
+    return outside && ripeSinceMs >= 0 && ripeSinceMs < sinceMs;
+  });
+}
+
+function lrmReport(node: NodeState, cluster: ClusterPart): Heartbeat['lrm'] {
+  const state = node.log.committed;
+  const { lrm, protection } = cluster;
+  return {
+    results: results(lrm, state),
+    strays: strays(lrm, state),
+    probedThrough: probedThrough(lrm, state, node.log.record.commitIndex),
+    canRun: cluster.refusal === null && !node.shuttingDown && !protection.doomed && protection.state !== 'failed',
+    active: protection.state === 'armed',
+  };
+}
+
+function heartbeat(node: NodeState, cluster: ClusterPart, lrm: Heartbeat['lrm'], nowMs: number): Heartbeat {
+  const { views, grants, lease } = cluster;
+  const members = new Set(views.view?.members.map((member) => member.nodeId));
+  const outside = views.view === null ? [] : cluster.electorate.nodes.filter((voter) => !members.has(voter.nodeId));
+  return {
+    type: 'heartbeat',
+    incarnation: node.options.incarnation,
+    bootId: node.options.bootId,
+    fenceBoundMs: node.options.fenceBoundMs,
+    protection: node.options.protectionLabel,
+    // The stamp is taken here, before anything is sent (design §2.1).
+    seq: stamp(lease, nowMs),
+    epoch: views.view?.epoch ?? 0,
+    promisedEpoch: node.log.record.promisedEpoch,
+    commitIndex: node.log.record.commitIndex,
+    storing: views.storing,
+    stored: views.stored,
+    echoes: [...grants.echoes].map(([nodeId, echo]) => ({ nodeId, ...echo })),
+    silences: outside.map(({ nodeId }) => ({ nodeId, silenceMs: silenceMs(grants, nodeId, nowMs) })),
+    lrm,
+  };
+}
+
+/** A heartbeat is granted when it is delivered, if its sender is in our view and its boot is not declared fenced. */
+export function onHeartbeat(
+  node: NodeState,
+  cluster: ClusterPart,
+  fromId: number,
+  heartbeat: Heartbeat,
+  context: ViewContext,
+  effects: Effect[],
+): void {
+  const { views, grants, lease, selfId } = cluster;
+  onHeartbeatOf(views, fromId, heartbeat, context, effects);
+  if (heard(cluster.peers, fromId, heartbeat, context.nowMs)) cluster.heartbeatDue = true;
+  const inView = views.view?.members.some(
+    (member) => member.nodeId === fromId && member.incarnation === heartbeat.incarnation,
+  );
+  if (inView && fromId !== selfId && !declaresFenced(node.log, fromId, heartbeat.bootId)) {
+    if (grants.echoes.get(fromId)?.incarnation !== heartbeat.incarnation) cluster.heartbeatDue = true;
+    grant(grants, fromId, heartbeat.incarnation, heartbeat.seq, context.nowMs);
+  }
+  for (const echo of heartbeat.echoes) {
+    if (echo.nodeId === selfId) noteEcho(lease, fromId, echo.incarnation, echo.seq);
+  }
+}
