@@ -1,4 +1,3 @@
-import { runsNothing } from '../core/acting.js';
 import { AssertionError } from '../core/assert.js';
 import type { ApplyResult, Command } from '../core/cluster-state.js';
 import type { Effect, Notice } from '../core/effects.js';
@@ -14,6 +13,7 @@ import type { Store } from '../ports/store.js';
 import type { Watchdog } from '../ports/watchdog.js';
 import { describe, flat } from './sentences.js';
 import type { AgentEvent } from './status.js';
+import { WatchdogTurn } from './watchdog-turn.js';
 import { Decoder, encode } from './wire.js';
 
 /** One node: the core, and the ports that its effects go to. One loop; everything happens in `dispatch`. */
@@ -59,8 +59,8 @@ export class Agent {
   #saving = false;
   #unsaved: DurableRecord | null = null;
   #cancelTick: () => void = () => undefined;
-  /** Watchdog calls one after the other. */
-  #watchdogTurn: Promise<void> = Promise.resolve();
+  /** Null without a watchdog. */
+  readonly #watchdogTurn: WatchdogTurn | null;
   #connected = false;
   #storeProblem: string | null = null;
   /** An assertion failed: nothing is done any more, and the watchdog does the rest. */
@@ -71,6 +71,9 @@ export class Agent {
     this.#ports = ports;
     this.node = newNode(options, record);
     this.#onFailure = onFailure;
+    const { watchdog } = ports;
+    const told = { event: (event: NodeEvent) => this.dispatch(event), failed: (error: Error) => this.#fail(error) };
+    this.#watchdogTurn = watchdog && new WatchdogTurn(watchdog, this.node, told);
   }
 
   start(): void {
@@ -135,7 +138,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.dispatch({ type: 'shutdown' });
     this.#cancelTick();
-    await this.#watchdogTurn;
+    await this.#watchdogTurn?.done;
     this.#failed ??= new Error('stopped');
     await this.#ports.cluster.close();
   }
@@ -207,7 +210,7 @@ export class Agent {
         this.#notice(effect.notice);
         break;
       default:
-        this.#watchdog(effect);
+        this.#watchdogTurn?.carryOut(effect);
         break;
     }
   }
@@ -316,56 +319,5 @@ export class Agent {
     log[level]({ kind, ...detail }, text);
     const event: AgentEvent = { type: kind, bootMs: clock.bootMs(), wallMs: clock.wallMs(), text, detail };
     for (const subscriber of this.#subscribers) subscriber(event);
-  }
-
-  // ---- the watchdog ----
-
-  #watchdog(effect: Effect): void {
-    const { watchdog } = this.#ports;
-    if (watchdog === null) return;
-    switch (effect.type) {
-      case 'watchdog-extend':
-        try {
-          watchdog.extend(effect.leaseDeadlineMs);
-        } catch (error) {
-          this.#watchdogFailed(error);
-        }
-        return;
-      case 'watchdog-arm':
-        this.#inTurn(() => this.#arm(watchdog, effect.leaseDeadlineMs), { type: 'armed' });
-        break;
-      case 'watchdog-release':
-        this.#inTurn(() => watchdog.release(), { type: 'released' });
-        break;
-      case 'watchdog-reset':
-        // Not in turn: a command that hangs must not hold it up. The keeper opens what it needs, and tells when it expires.
-        watchdog.reset(effect.reason);
-        return;
-    }
-  }
-
-  #inTurn(run: () => Promise<void>, after: (NodeEvent & { type: 'watchdog' })['event']): void {
-    this.#watchdogTurn = this.#watchdogTurn
-      .then(run)
-      .then(() => this.dispatch({ type: 'watchdog', event: after }))
-      .catch((error) => this.#watchdogFailed(error));
-  }
-
-  #watchdogFailed(error: unknown): void {
-    if (!(error instanceof HoldfastError)) this.#fail(error instanceof Error ? error : new Error(String(error)));
-    else this.dispatch({ type: 'watchdog', event: { type: 'failed', detail: error.message } });
-  }
-
-  async #arm(watchdog: Watchdog, leaseDeadlineMs: number): Promise<void> {
-    const { cluster } = this.node;
-    if (cluster === null) throw new AssertionError('armed without a cluster');
-    const { timeoutS, petIntervalMs } = cluster.budget;
-    try {
-      await watchdog.arm({ timeoutS, petIntervalMs, leaseDeadlineMs, leaseMs: cluster.lease.leaseMs });
-    } catch (error) {
-      // An opened device may be counting. What runs here already must end with its reset; where nothing does, let it go.
-      if (runsNothing(this.node)) await watchdog.release();
-      throw error;
-    }
   }
 }
