@@ -36,6 +36,7 @@ function newView(services: number): NewView {
     running: true,
     reason: 'placed',
     removing: false,
+    stopFailed: false,
     addedIndex: 1,
   });
   const state = { nodes: {}, services: Object.fromEntries(names.map((sid) => [sid, service(sid)])) };

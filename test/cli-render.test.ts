@@ -16,11 +16,11 @@ t.test('status', async (t) => {
     'quorum OK (3 of 3 votes, 2 needed)',
     'leader node1 (active, epoch 4, commit 17)',
     'lrm node1 (active, watchdog armed, lease 41.2 s, this node)',
-    'lrm node2 (idle, UNPROTECTED (emulated), store damaged, heard 0.4 s ago)',
+    'lrm node2 (idle, UNPROTECTED (emulated), its store does not work, heard 0.4 s ago)',
     'lrm node3 (fence, takeover in 49.1 s at the earliest, heard 12.0 s ago)',
     'service ocf:web (node1, started)',
     'lease held (41.2 s of 46.0 s left)',
-    'watchdog /dev/watchdog0 (armed, iTCO_wdt, timeout 6 s, resets in 6.0 s, last pet 0.9 s ago, worst lateness 3.00 ms, realtime)',
+    'watchdog /dev/watchdog0 (armed, iTCO_wdt, timeout 6 s, would reset 6.0 s after its last pet, last pet 0.9 s ago, worst lateness 3.00 ms, realtime)',
     'store OK',
   ]);
 });
@@ -64,7 +64,7 @@ t.test('status of a node in trouble', async (t) => {
     'WARNING: no watchdog',
     'quorum NONE (1 of 3 votes, 2 needed)',
     'leader none (this node is in no view)',
-    'lrm node2 (unknown, protection unknown, never heard)',
+    'lrm node2 (unknown, not heard by this agent)',
     'service ocf:web (---, request_stop, requested stopped, stopping)',
     'lease not held',
     'watchdog none (refused, UNPROTECTED (no watchdog), held by another process)',

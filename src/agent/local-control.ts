@@ -76,6 +76,7 @@ export class LocalControl implements AgentControl {
 
   async #set(sid: string, options: ResourceOptions, unset: readonly string[]): Promise<Command> {
     const known = this.#known(sid);
+    this.#refuseInVain(sid, options);
     const agent = options.agent ?? known.agent;
     const merged = { ...known.parameters, ...options.parameters };
     const { parametersToUnset, defaults } = split(unset, merged);
@@ -90,6 +91,18 @@ export class LocalControl implements AgentControl {
       ...(state === undefined ? {} : { requested: state }),
     };
     return { type: 'resource-set', sid, changes, unset: parametersToUnset };
+  }
+
+  /** What would be accepted and have no effect. */
+  #refuseInVain(sid: string, options: ResourceOptions): void {
+    const service = this.#agent.node.log.committed.services[sid];
+    if (service?.removing) {
+      throw new HoldfastError('HF_BUSY', `${sid} is being removed: wait until it is gone, then add it anew`);
+    }
+    if (service?.state === 'error' && options.state === 'started') {
+      const first = `'holdfast disable ${sid}' stops it and clears the error, then enable it`;
+      throw new HoldfastError('HF_BUSY', `${sid} is in error (${service.reason}): ${first}`);
+    }
   }
 
   #known(sid: string): ResourceConfig {

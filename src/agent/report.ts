@@ -1,6 +1,7 @@
 import { budgetLines } from '../core/budget.js';
 import type { ServiceRecord } from '../core/cluster-state.js';
 import { nodeName, quorumVotes, votesOf } from '../core/electorate.js';
+import { heartbeatMs } from '../core/heartbeats.js';
 import { isHeld } from '../core/lease.js';
 import { isMine } from '../core/lrm.js';
 import { managerInput } from '../core/manager-turn.js';
@@ -107,6 +108,7 @@ function warnings(input: ReportInput): string[] {
       `UNPROTECTED: ${watchdog?.device} was never seen to reset this machine`,
     input.protection === 'UNPROTECTED (no watchdog)' && `UNPROTECTED: ${input.watchdogProblem ?? 'no watchdog'}`,
     !input.connected && 'corosync does not answer: what is shown of the cluster is what was last known',
+    cluster !== null && deliversNothing(input, cluster),
     cluster?.refusal && `nothing is started on this node: ${cluster.refusal}`,
     cluster?.runningOut && 'the lease of this node is running out',
     cluster?.protection.doomed && 'this boot was declared fenced: this node has to reset',
@@ -121,6 +123,13 @@ function warnings(input: ReportInput): string[] {
   return lines.filter((line): line is string => typeof line === 'string' && line !== '');
 }
 
+/** Corosync stopped, or hanging: it says nothing, and what it last said still stands there. */
+function deliversNothing({ nowMs }: ReportInput, cluster: ClusterPart): string | false {
+  const silentMs = nowMs - (cluster.heardMs.get(cluster.selfId) ?? nowMs);
+  if (silentMs < 3 * heartbeatMs) return false;
+  return `corosync has delivered nothing for ${Math.round(silentMs / 1_000)} s, not even to this node: what is shown of the cluster may be stale`;
+}
+
 function noView(input: ReportInput, cluster: ClusterPart): string {
   if (!isQuorate(input.node.membership)) return 'no quorum: nothing is decided, and what is shown below may be stale';
   return `no view yet: ${cluster.views.waitingFor ?? 'the cluster is forming'}`;
@@ -128,14 +137,14 @@ function noView(input: ReportInput, cluster: ClusterPart): string {
 
 function nodeStatus(input: ReportInput, cluster: ClusterPart, nodeId: number): NodeStatus {
   const { node, nowMs } = input;
-  const peer = cluster.peers.get(nodeId);
-  const heartbeat = peer?.heartbeat ?? null;
+  const heartbeat = cluster.peers.get(nodeId)?.heartbeat ?? null;
+  const heardMs = cluster.heardMs.get(nodeId);
   const record = node.log.committed.nodes[nodeId];
   return {
     nodeId,
     name: nodeName(cluster.electorate, nodeId),
-    state: record?.state ?? 'unknown',
-    lastHeardAgoMs: peer === undefined || heartbeat === null ? null : Math.max(0, nowMs - peer.heardMs),
+    state: record?.fencedBootIds.includes(record.bootId) ? 'fenced' : (record?.state ?? 'unknown'),
+    lastHeardAgoMs: heardMs === undefined ? null : Math.max(0, nowMs - heardMs),
     protection: (heartbeat?.protection as Protection | undefined) ?? null,
     lrm: heartbeat === null ? 'unknown' : heartbeat.lrm.active ? 'active' : 'idle',
     storeOk: heartbeat?.storing ?? null,
@@ -169,12 +178,20 @@ function serviceStatus({ node }: ReportInput, service: ServiceRecord): ServiceSt
 
 function serviceDetail({ cluster }: NodeState, service: ServiceRecord): string | null {
   if (service.state === 'error') return service.reason;
-  if (service.state === 'recovery' || service.state === 'request_start') return 'waiting for a node that can run it';
+  if (service.state === 'recovery' || service.state === 'request_start') return waitingFor(cluster, service);
   if (service.state === 'request_stop') return 'stopping';
   if (service.state !== 'started') return null;
   const unit = cluster !== null && isMine(cluster.lrm, service) ? cluster.lrm.units.get(service.sid) : undefined;
-  if (unit !== undefined && unit.condition !== 'running' && unit.detail !== '') return `starting: ${unit.detail}`;
+  if (unit?.condition === 'broken' && unit.detail !== '') return `starting: ${unit.detail}`;
   return service.running ? null : 'starting';
+}
+
+function waitingFor(cluster: ClusterPart | null, service: ServiceRecord): string {
+  const looking = [...(cluster?.peers.values() ?? [])]
+    .filter((peer) => peer.heartbeat !== null && peer.heartbeat.lrm.probedThrough < service.addedIndex)
+    .map((peer) => nodeName(cluster?.electorate ?? { nodes: [], expectedVotes: 0 }, peer.nodeId));
+  if (looking.length > 0) return `waiting until ${looking.join(', ')} has looked whether it runs there`;
+  return 'waiting for a node that can run it';
 }
 
 export function timingReport(node: NodeState, kappaSource: string): TimingReport {

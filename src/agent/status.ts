@@ -13,9 +13,9 @@ export type Protection =
 export interface NodeStatus {
   readonly nodeId: number;
   readonly name: string;
-  /** The manager's view. */
-  readonly state: 'online' | 'unknown' | 'fence';
-  /** Milliseconds since this agent last heard a heartbeat of it; null: never. */
+  /** The manager's view; `fenced`: proved to run nothing any more, and not back yet. */
+  readonly state: 'online' | 'unknown' | 'fence' | 'fenced';
+  /** Milliseconds since this agent last heard a heartbeat of it; null: not since it started. */
   readonly lastHeardAgoMs: number | null;
   readonly protection: Protection | null;
   /** `active`: lease held and watchdog armed; `idle`: nothing to run, nothing armed. */

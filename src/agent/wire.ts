@@ -95,6 +95,7 @@ const serviceRecord = z.strictObject({
   running: z.boolean(),
   reason: longText,
   removing: z.boolean(),
+  stopFailed: z.boolean(),
   addedIndex: count,
 });
 

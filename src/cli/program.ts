@@ -66,8 +66,10 @@ function withResourceOptions(command: Command): Command {
     .option('--param <name=value>', 'a parameter; may be repeated', collect)
     .addOption(new Option('--state <state>', 'what is asked for').choices(['started', 'stopped', 'disabled']))
     .option('--comment <text>', 'a note for people')
-    .option('--max-restart <count>', 'restarts on one node before it is tried on another (default 1)', (text) =>
-      parseInteger('--max-restart', text, 0, 100),
+    .option(
+      '--max-restart <count>',
+      'further attempts to start it on its node before it counts as failed: 0 to 100 (default 1)',
+      (text) => parseInteger('--max-restart', text, 0, 100),
     );
 }
 
@@ -92,7 +94,7 @@ function addChanges(program: Command, finish: (code: ExitCode) => void): void {
       finish(await run(command, { path: resourcePath(sid), body, done: `changed ${sid}` }));
     });
   const actions = [
-    ['remove', 'stop a resource, then forget it', 'removed'],
+    ['remove', 'stop a resource, then forget it', 'stopping and removing'],
     ['enable', 'ask for a resource to be started', 'enabled'],
     ['disable', 'ask for a resource to be stopped and left alone', 'disabled'],
   ] as const;

@@ -36,24 +36,24 @@ function leaderLine(report: StatusReport, paint: Paint): string {
 }
 
 function protectionOf(node: NodeStatus, paint: Paint): readonly string[] {
-  if (node.protection === 'protected') return [];
-  return [paint('notable', node.protection ?? 'protection unknown')];
+  if (node.protection === 'protected' || node.protection === null) return [];
+  return [paint('notable', node.protection)];
 }
 
 /** What only this node's agent knows of it, or when it was heard last. */
 function nearness(node: NodeStatus, { local, watchdog, lease }: StatusReport): readonly string[] {
   if (node.nodeId !== local.nodeId) {
-    return [node.lastHeardAgoMs === null ? 'never heard' : `heard ${seconds(node.lastHeardAgoMs)} ago`];
+    return [node.lastHeardAgoMs === null ? 'not heard by this agent' : `heard ${seconds(node.lastHeardAgoMs)} ago`];
   }
   const left = lease.held ? [`lease ${seconds(lease.remainingMs)}`] : [];
-  return [`watchdog ${watchdog.state}`, ...left, 'this node'];
+  return [`watchdog ${watchdog.state === 'idle' ? 'not armed' : watchdog.state}`, ...left, 'this node'];
 }
 
 function lrmLine(node: NodeStatus, report: StatusReport, paint: Paint): string {
   const facts = [node.state === 'online' ? node.lrm : paint(node.state === 'fence' ? 'bad' : 'notable', node.state)];
   facts.push(...protectionOf(node, paint));
   if (node.takeoverInMs !== null) facts.push(`takeover in ${seconds(node.takeoverInMs)} at the earliest`);
-  if (node.storeOk === false) facts.push(paint('bad', 'store damaged'));
+  if (node.storeOk === false) facts.push(paint('bad', 'its store does not work'));
   facts.push(...nearness(node, report));
   return `lrm ${printable(node.name)} (${facts.join(', ')})`;
 }
@@ -72,11 +72,12 @@ function serviceLine(service: StatusReport['services'][number], paint: Paint): s
 
 function watchdogLine({ watchdog, protection }: StatusReport, paint: Paint): string {
   const healthy = watchdog.state === 'armed' || watchdog.state === 'idle' || watchdog.state === 'open';
-  const facts = [paint(watchdog.state === 'armed' ? 'good' : healthy ? 'faint' : 'bad', watchdog.state)];
+  const state = watchdog.state === 'idle' ? 'not armed' : watchdog.state;
+  const facts = [paint(watchdog.state === 'armed' ? 'good' : healthy ? 'faint' : 'bad', state)];
   if (protection !== 'protected') facts.push(paint('notable', protection));
   if (watchdog.identity !== null) facts.push(printable(watchdog.identity));
   if (watchdog.timeoutS !== null) facts.push(`timeout ${watchdog.timeoutS} s`);
-  if (watchdog.effectiveMs !== null) facts.push(`resets in ${seconds(watchdog.effectiveMs)}`);
+  if (watchdog.effectiveMs !== null) facts.push(`would reset ${seconds(watchdog.effectiveMs)} after its last pet`);
   if (watchdog.lastPetAgoMs !== null) facts.push(`last pet ${seconds(watchdog.lastPetAgoMs)} ago`);
   if (watchdog.state === 'armed') {
     facts.push(
@@ -122,6 +123,7 @@ export function renderTiming(report: TimingReport, paint: Paint): readonly strin
   const table = rows.map(
     ([name, value, source]) => `${name.padEnd(nameWidth)}  ${value.padStart(valueWidth)}  ${source}`,
   );
+  if (report.lines.length === 0) return report.problems.map(printable);
   const verdict = report.fits ? paint('good', 'The times fit.') : paint('bad', 'The times DO NOT FIT:');
   return [...table, '', verdict, ...report.problems.map((problem) => `  ${printable(problem)}`)];
 }

@@ -22,11 +22,17 @@ export function watchLease(node: NodeState, cluster: ClusterPart, context: ViewC
   const late = lease.deadlineMs > 0 && remainingMs < lease.leaseMs - renewalLateMs;
   if (!late || cluster.runningOut) return;
   cluster.runningOut = true;
-  const why = context.quorate ? 'too few nodes echo its heartbeats' : 'there is no quorum';
+  const why = whyNotRenewed(cluster, context);
   const armed = protection.state === 'armed';
   const next = armed ? `this node is reset in ${remainingMs} ms unless that changes` : 'nothing runs here';
   notice(effects, 'lease', armed ? 'error' : 'warn', `the lease is running out: ${why}; ${next}`, { remainingMs });
   if (armed) effects.push({ type: 'last-words', reason: `lease ran out: ${why}` });
+}
+
+function whyNotRenewed({ heardMs, selfId }: ClusterPart, { quorate, nowMs }: ViewContext): string {
+  if (!quorate) return 'there is no quorum';
+  const silent = nowMs - (heardMs.get(selfId) ?? 0) > renewalLateMs / 2;
+  return silent ? 'corosync delivers nothing, not even to this node itself' : 'too few nodes echo its heartbeats';
 }
 
 export function resetIfFenced(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {

@@ -267,7 +267,9 @@ function startView(views: Views, coordinator: Coordinator, bootstrap: boolean, e
   const needsSnapshot = oldest < record.snapshot.index;
   const afterIndex = needsSnapshot ? record.snapshot.index : oldest;
   coordinator.phase = 'starting';
-  coordinator.members = replies.map(([nodeId, { incarnation }]) => ({ nodeId, incarnation }));
+  coordinator.members = replies
+    .map(([nodeId, { incarnation }]) => ({ nodeId, incarnation }))
+    .sort((a, b) => a.nodeId - b.nodeId);
   coordinator.baseIndex = lastIndex(record);
   coordinator.nextIndex = coordinator.baseIndex + 1;
   const view: NewView = {

@@ -48,6 +48,8 @@ export interface ServiceRecord extends ResourceSettings {
   readonly reason: string;
   /** Being removed: stopped, then forgotten. */
   readonly removing: boolean;
+  /** Its stop has failed since the operator last asked for anything: it is not tried again by itself. */
+  readonly stopFailed: boolean;
   /** Log index of its addition; nodes probe for it before it is first started. */
   readonly addedIndex: number;
 }
@@ -89,7 +91,13 @@ export type Command =
   | { readonly type: 'service-forget'; readonly sid: string; readonly expectUid: number };
 
 /** Limits that keep the state, and so every message and file, bounded. */
-export const limits = { services: 20_000, parameters: 64, fencedBootsKept: 8 } as const;
+export const limits = {
+  services: 20_000,
+  parameters: 64,
+  fencedBootsKept: 8,
+  /** Of all parameters and comments: a node that knows nothing gets them in one message, which corosync's queue must take. */
+  settingsBytes: 4 * 1024 * 1024,
+} as const;
 
 export type ApplyResult =
   | { readonly ok: true }
@@ -116,7 +124,7 @@ export function apply(state: ClusterState, command: Command, index: number): App
     case 'resource-set':
       return setResource(state, command);
     case 'resource-remove':
-      return update(state, command.sid, (service) => ({ ...service, removing: true }));
+      return update(state, command.sid, (service) => ({ ...service, removing: true, stopFailed: false }));
     case 'node-up':
       return nodeUp(state, command);
     case 'node-state':
@@ -155,6 +163,7 @@ function addResource(state: ClusterState, command: Command & { type: 'resource-a
   if (Object.keys(state.services).length >= limits.services) {
     return refuse('HF_BUSY', `the cluster holds ${limits.services} resources already: remove one first`);
   }
+  if (settingsBytes(state) + bytesOf(settings) > limits.settingsBytes) return tooLarge;
   state.services[sid] = {
     ...settings,
     sid,
@@ -165,6 +174,7 @@ function addResource(state: ClusterState, command: Command & { type: 'resource-a
     running: false,
     reason: 'added',
     removing: false,
+    stopFailed: false,
     addedIndex: index,
   };
   return done;
@@ -182,12 +192,29 @@ function setResource(state: ClusterState, command: Command & { type: 'resource-s
         `run 'holdfast disable ${command.sid}' first`,
     );
   }
-  return update(state, command.sid, (old) => {
-    const merged = { ...old.parameters, ...command.changes.parameters };
-    const kept = Object.entries(merged).filter(([name]) => !command.unset.includes(name));
-    if (kept.length > limits.parameters) return undefined;
-    return { ...old, ...command.changes, parameters: Object.fromEntries(kept) };
-  });
+  if (service === undefined) return update(state, command.sid, () => undefined);
+  const merged = { ...service.parameters, ...command.changes.parameters };
+  const kept = Object.entries(merged).filter(([name]) => !command.unset.includes(name));
+  if (kept.length > limits.parameters) {
+    return refuse('HF_ARGUMENT', `${command.sid} may have at most ${limits.parameters} parameters`);
+  }
+  const changed = { ...service, ...command.changes, parameters: Object.fromEntries(kept), stopFailed: false };
+  if (settingsBytes(state) - bytesOf(service) + bytesOf(changed) > limits.settingsBytes) return tooLarge;
+  return update(state, command.sid, () => changed);
+}
+
+const tooLarge = refuse(
+  'HF_BUSY',
+  `parameters and comments of all resources may not exceed ${limits.settingsBytes} bytes: shorten or remove some`,
+);
+
+/** Characters count as one byte each: a bound for people's texts, not an account. */
+function bytesOf({ parameters, comment }: Pick<ResourceSettings, 'parameters' | 'comment'>): number {
+  return Object.entries(parameters).reduce((sum, [name, value]) => sum + name.length + value.length, comment.length);
+}
+
+function settingsBytes(state: ClusterState): number {
+  return Object.values(state.services).reduce((sum, service) => sum + bytesOf(service), 0);
 }
 
 function nodeUp(state: ClusterState, command: Command & { type: 'node-up' }): ApplyResult {
@@ -270,6 +297,7 @@ function serviceState(state: ClusterState, command: Command & { type: 'service-s
     uid: index,
     running: false,
     reason: command.reason,
+    stopFailed: service.state === 'request_stop' && command.state === 'error',
   };
   return done;
 }

@@ -59,6 +59,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lastHeartbeatEpoch: 0,
     heartbeatDue: true,
     lastReport: '',
+    heardMs: new Map(),
     lastManagerMs: now.bootMs - managerGapMs,
     lastManagerIndex: 0,
     runningOut: false,

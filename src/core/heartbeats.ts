@@ -12,7 +12,7 @@ import type { ViewContext } from './views.js';
 
 /** Heartbeats carry the lease's stamps and echoes, what is stored, and what runs here. */
 
-const heartbeatMs = 1_000;
+export const heartbeatMs = 1_000;
 /** Heartbeats out of turn are at least this far apart, except the first in a view: leases wait for it. */
 const heartbeatGapMs = 10;
 
@@ -90,6 +90,7 @@ export function onHeartbeat(
 ): void {
   const { views, grants, lease, selfId } = cluster;
   onHeartbeatOf(views, fromId, heartbeat, context, effects);
+  cluster.heardMs.set(fromId, context.nowMs);
   if (heard(cluster.peers, fromId, heartbeat, context.nowMs)) cluster.heartbeatDue = true;
   const inView = views.view?.members.some(
     (member) => member.nodeId === fromId && member.incarnation === heartbeat.incarnation,

@@ -187,7 +187,7 @@ function whileFencing(service: ServiceRecord, wanted: boolean, input: ManagerInp
 }
 
 function whileInError(service: ServiceRecord, input: ManagerInput): Command | null {
-  const asked = service.requested === 'disabled' || service.removing;
+  const asked = (service.requested === 'disabled' || service.removing) && !service.stopFailed;
   if (!asked || node(service, input)?.state !== 'online') return null;
   return to(service, 'request_stop', service.nodeId, 'error is being cleared: stopping what may still run');
 }

@@ -78,6 +78,8 @@ export interface ClusterPart {
   heartbeatDue: boolean;
   /** LRM report as last sent, to see changes. */
   lastReport: string;
+  /** When each node was last heard; only ever shown. */
+  readonly heardMs: Map<number, number>;
   lastManagerMs: number;
   lastManagerIndex: number;
   /** The lease is running out and that has been said. */

@@ -38,7 +38,7 @@ export class FileStore implements Store {
 
   async load(): Promise<LoadResult> {
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(this.#directory);
       const text = await readIfThere(join(this.#directory, 'log'));
       if (text === null)
         return (await this.#hasPrevious()) ? damaged(this.#directory, 'log is missing') : { outcome: 'empty' };
@@ -111,6 +111,15 @@ export class FileStore implements Store {
     for (const name of await readdir(this.#directory)) {
       if (name.startsWith('snapshot-') && !kept.has(name)) await rm(join(this.#directory, name), { force: true });
     }
+  }
+}
+
+/** Not recursively: on some file systems (proc) Node's own way never ends. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
