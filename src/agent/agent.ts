@@ -1,14 +1,15 @@
 import { AssertionError } from '../core/assert.js';
-import type { ApplyResult, Command } from '../core/cluster-state.js';
+import type { ApplyResult, Command, ServiceRecord } from '../core/cluster-state.js';
 import type { Effect, Notice } from '../core/effects.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
+import type { OperationOutcome } from '../core/lrm.js';
 import type { Entry, Message } from '../core/messages.js';
 import { newNode, step } from '../core/node.js';
 import type { NodeEvent, NodeOptions, NodeState } from '../core/node-state.js';
 import type { Clock } from '../ports/clock.js';
 import type { Cluster, ClusterEvent } from '../ports/cluster.js';
-import type { ResourceDriver } from '../ports/resource-driver.js';
+import type { ResourceDriver, ResourceOperation } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { Watchdog } from '../ports/watchdog.js';
 import { describe, flat } from './sentences.js';
@@ -45,6 +46,8 @@ interface PendingRequest {
 
 const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000 } as const;
 
+/** By the leader's wall clock; only for people. */
+const oldNewsS = 5;
 /** How often the core is asked what time makes due. */
 const tickMs = 250;
 
@@ -62,9 +65,11 @@ export class Agent {
   /** Null without a watchdog. */
   readonly #watchdogTurn: WatchdogTurn | null;
   #connected = false;
+  #waitingFor: string | null = null;
   #storeProblem: string | null = null;
   /** An assertion failed: nothing is done any more, and the watchdog does the rest. */
   #failed: Error | null = null;
+  #stopped = false;
   readonly #onFailure: (error: Error) => void;
 
   constructor(options: NodeOptions, record: DurableRecord, ports: AgentPorts, onFailure: (error: Error) => void) {
@@ -95,7 +100,7 @@ export class Agent {
   }
 
   dispatch(event: NodeEvent): void {
-    if (this.#failed !== null) return;
+    if (this.#failed !== null || this.#stopped) return;
     const { clock } = this.#ports;
     try {
       const now = { bootMs: Math.floor(clock.bootMs()), wallMs: clock.wallMs() };
@@ -110,6 +115,9 @@ export class Agent {
     if (this.#failed !== null) {
       const text = `nothing was changed, for this agent does nothing any more (${this.#failed.message}): restart it`;
       return Promise.reject(new HoldfastError('HF_INTERNAL', text));
+    }
+    if (this.#stopped) {
+      return Promise.reject(new HoldfastError('HF_NO_QUORUM', 'nothing was changed: this agent is ending'));
     }
     if (this.#requests.size >= agentLimits.pendingRequests) {
       return Promise.reject(
@@ -139,13 +147,25 @@ export class Agent {
     this.dispatch({ type: 'shutdown' });
     this.#cancelTick();
     await this.#watchdogTurn?.done;
-    this.#failed ??= new Error('stopped');
+    this.#stopped = true;
+    for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the agent has ended');
     await this.#ports.cluster.close();
   }
 
   #tick(): void {
     this.dispatch({ type: 'tick' });
+    this.#tellWaiting();
     this.#cancelTick = this.#ports.clock.after(tickMs, () => this.#tick());
+  }
+
+  /** Why there is no view, once for each reason. */
+  #tellWaiting(): void {
+    const views = this.node.cluster?.views;
+    const waitingFor = views?.view === null ? views.waitingFor : null;
+    if (waitingFor !== null && waitingFor !== undefined && waitingFor !== this.#waitingFor) {
+      this.#ports.log.warn({}, `nothing is decided yet: ${waitingFor}`);
+    }
+    this.#waitingFor = waitingFor ?? null;
   }
 
   #fail(error: Error): void {
@@ -164,11 +184,13 @@ export class Agent {
     }
     if (event.type === 'configuration') this.#connected = true;
     if (event.type === 'group') for (const { nodeId, pid } of event.left) this.#decoder.forget(`${nodeId}/${pid}`);
-    if (event.type === 'disconnected') this.#onDisconnected();
+    if (event.type === 'disconnected') this.#onDisconnected(event.reason);
     this.dispatch(event);
   }
 
-  #onDisconnected(): void {
+  #onDisconnected(reason: string): void {
+    if (this.node.cluster === null)
+      this.#ports.log.warn({ reason }, `corosync does not answer (${reason}): trying until it does`);
     this.#connected = false;
     this.#decoder = new Decoder();
     for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the connection to corosync was lost');
@@ -267,16 +289,23 @@ export class Agent {
     });
   }
 
-  #logCommand({ index, command, origin }: Entry, result: ApplyResult): void {
+  #logCommand({ index, command, origin, wallMs }: Entry, result: ApplyResult): void {
     const detail = { index, command: command.type, by: origin?.nodeId ?? null };
     if (!result.ok) {
       this.#notice({ kind: 'cluster', level: 'warn', text: `${command.type} refused: ${result.message}`, detail });
       return;
     }
-    const text = describe(command, (nodeId) => this.#nodeName(nodeId));
+    const text = describe(command, (nodeId) => this.#nodeName(nodeId)) + this.#age(wallMs);
     const kind = command.type.startsWith('node-') ? 'node' : 'service';
-    const level = command.type === 'node-fenced' ? 'warn' : 'info';
+    const bad = command.type === 'node-fenced' || command.type === 'node-state';
+    const level = bad ? 'warn' : 'info';
     this.#notice({ kind, level, text, detail: { ...detail, ...flat(command) } });
+  }
+
+  /** A node that catches up reads old news: they must not be taken for new ones. */
+  #age(wallMs: number): string {
+    const ageS = Math.round((this.#ports.clock.wallMs() - wallMs) / 1_000);
+    return ageS < oldNewsS ? '' : ` (${ageS} s ago)`;
   }
 
   #nodeName(nodeId: number | null): string {
@@ -298,26 +327,39 @@ export class Agent {
   }
 
   #operate({ operationId, operation, service }: Effect & { type: 'operate' }): void {
+    // Always answered later: other effects of the step that asks for it are yet to be carried out.
+    this.#run(operation, service)
+      .then((outcome) => this.dispatch({ type: 'outcome', outcome: { operationId, ...outcome } }))
+      .catch((error: Error) => this.#fail(error));
+  }
+
+  async #run(operation: ResourceOperation, service: ServiceRecord): Promise<Omit<OperationOutcome, 'operationId'>> {
     const type = service.sid.slice(0, service.sid.indexOf(':'));
     const driver = this.#ports.drivers.get(type);
-    const finish = (outcome: Omit<(NodeEvent & { type: 'outcome' })['outcome'], 'operationId'>): void =>
-      this.dispatch({ type: 'outcome', outcome: { operationId, ...outcome } });
     if (driver === undefined) {
       const detail = `this node has no driver for resources of type '${type}'`;
-      finish({ outcome: 'error', permanent: true, detail, monitorIntervalMs: 60_000 });
-      return;
+      return { outcome: 'error', permanent: true, detail, monitorIntervalMs: 60_000 };
     }
-    Promise.all([driver.run(operation, service), driver.monitorIntervalMs(service).catch(() => 10_000)])
-      .then(([{ outcome, permanent, detail }, monitorIntervalMs]) =>
-        finish({ outcome, permanent, detail, monitorIntervalMs }),
-      )
-      .catch((error: Error) => this.#fail(error));
+    const [{ outcome, permanent, detail }, monitorIntervalMs] = await Promise.all([
+      driver.run(operation, service),
+      driver.monitorIntervalMs(service).catch(() => 10_000),
+    ]);
+    return { outcome, permanent, detail, monitorIntervalMs };
   }
 
   #notice({ kind, level, text, detail }: Notice): void {
     const { clock, log } = this.#ports;
     log[level]({ kind, ...detail }, text);
     const event: AgentEvent = { type: kind, bootMs: clock.bootMs(), wallMs: clock.wallMs(), text, detail };
-    for (const subscriber of this.#subscribers) subscriber(event);
+    for (const subscriber of this.#subscribers) this.#tell(subscriber, event);
+  }
+
+  #tell(subscriber: (event: AgentEvent) => void, event: AgentEvent): void {
+    try {
+      subscriber(event);
+    } catch (error) {
+      this.#subscribers.delete(subscriber);
+      this.#ports.log.error({ err: error }, 'one who follows the events has thrown, and gets no more of them');
+    }
   }
 }

@@ -35,7 +35,8 @@ export class WatchdogTurn {
         try {
           this.#watchdog.extend(effect.leaseDeadlineMs);
         } catch (error) {
-          this.#failed(error);
+          // Told later: other effects of the same step are yet to be carried out.
+          queueMicrotask(() => this.#failed(error));
         }
         return;
       case 'watchdog-arm':
