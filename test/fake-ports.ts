@@ -64,6 +64,8 @@ export class FakeCluster {
   answers: SendResult[] = [];
   /** Sent and not delivered yet. */
   queue: Uint8Array[] = [];
+  /** Calls of `send`, whatever the answer. */
+  sends = 0;
   closed = false;
   #handler: (event: ClusterEvent) => void = () => undefined;
 
@@ -72,6 +74,7 @@ export class FakeCluster {
   }
 
   send(data: Uint8Array): SendResult {
+    this.sends++;
     const answer = this.answers.shift() ?? 'sent';
     if (answer === 'sent') this.queue.push(data);
     return answer;
@@ -151,6 +154,7 @@ export class FakeWatchdog implements Watchdog {
   }
 
   async release(): Promise<void> {
+    await turn();
     this.calls.push('release');
   }
 
