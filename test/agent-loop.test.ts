@@ -163,11 +163,9 @@ t.test('a failed assertion stops everything, and answers everybody', async (t) =
   t.equal(all.failures.length, 1);
   t.match(all.logged.at(-1), { level: 'fatal' });
   t.equal(await ask(all, add('ocf:c')), 'HF_INTERNAL');
-  const saves = all.store.saved.length;
-  all.cluster.queue = [];
-  all.clock.advance(10_000);
-  await all.settle();
-  t.strictSame([all.cluster.queue, all.store.saved.length], [[], saves], 'it sends and saves nothing any more');
+  const before = [all.cluster.sends, all.store.saved.length];
+  await all.settle(10_000);
+  t.strictSame([all.cluster.sends, all.store.saved.length], before, 'it sends and saves nothing any more');
   t.match(warnings(all), [/has failed and does nothing any more/]);
 });
 
@@ -218,28 +216,27 @@ t.test('a resource of a type without a driver fails here, after the step that as
   t.strictSame([all.agent.nested, all.failures], [[], []]);
 });
 
-t.test(
-  'an agent that ends lets go of a watchdog that nothing needs, answers everybody, and has not failed',
-  async (t) => {
-    const all = await leading();
-    all.agent.request(add('ocf:web')).catch(() => undefined);
-    await all.settle();
-    all.agent.request({ type: 'resource-remove', sid: 'ocf:web' }).catch(() => undefined);
-    await all.settle();
-    t.equal(all.agent.node.cluster?.protection.state, 'armed');
-    const asked = ask(all, add('ocf:b'));
-    await all.agent.stop();
-    t.equal(all.watchdog.calls.at(-1), 'release');
-    t.ok(all.cluster.closed);
-    t.equal(await asked, 'HF_OUTCOME_UNKNOWN');
-    t.equal(await ask(all, add('ocf:c')), 'HF_NO_QUORUM');
-    t.equal(all.agent.failed, null);
-    t.strictSame(warnings(all), []);
-    all.cluster.queue = [];
-    await all.settle();
-    t.strictSame(all.cluster.queue, [], 'it says nothing any more');
-  },
-);
+t.test('an agent that ends releases a watchdog that nothing needs, answers all, and has not failed', async (t) => {
+  const all = await leading();
+  all.agent.request(add('ocf:web')).catch(() => undefined);
+  await all.settle();
+  all.agent.request({ type: 'resource-remove', sid: 'ocf:web' }).catch(() => undefined);
+  await all.settle();
+  t.equal(all.agent.node.cluster?.protection.state, 'armed');
+  const asked = ask(all, add('ocf:b'));
+  await all.agent.stop();
+  t.equal(all.watchdog.calls.at(-1), 'release');
+  t.ok(all.cluster.closed);
+  t.equal(await asked, 'HF_OUTCOME_UNKNOWN');
+  t.equal(await ask(all, add('ocf:c')), 'HF_NO_QUORUM');
+  t.equal(all.agent.failed, null);
+  t.strictSame(warnings(all), []);
+  t.equal(all.agent.node.cluster?.protection.state, 'idle');
+  const before = all.cluster.sends;
+  await all.settle(10_000);
+  all.agent.dispatch({ type: 'tick' });
+  t.equal(all.cluster.sends, before, 'it says nothing any more');
+});
 
 t.test('an agent that ends with something running leaves the watchdog armed', async (t) => {
   const all = await leading();
