@@ -171,6 +171,10 @@ export class FakeDriver implements ResourceDriver {
   refusal: HoldfastError | null = null;
   /** What `run` rejects with, which it never should. */
   defect: Error | null = null;
+  /** Why nothing can ever start here. */
+  startFailure: string | null = null;
+  /** Operations take for ever. */
+  hangs = false;
 
   async validate(definition: ResourceDefinition): Promise<void> {
     this.validated.push(definition);
@@ -179,6 +183,10 @@ export class FakeDriver implements ResourceDriver {
 
   async run(operation: 'start' | 'stop' | 'monitor', { sid }: ResourceDefinition): Promise<OperationResult> {
     if (this.defect !== null) throw this.defect;
+    if (this.hangs) await new Promise(() => undefined);
+    if (operation === 'start' && this.startFailure !== null) {
+      return { outcome: 'error', permanent: true, detail: this.startFailure, durationMs: 1 };
+    }
     if (operation === 'start') this.running.add(sid);
     if (operation === 'stop') this.running.delete(sid);
     const outcome = this.running.has(sid) ? 'running' : 'stopped';

@@ -1,0 +1,165 @@
+import t from 'tap';
+import type { Mutation, ResourceConfig, ResourceOptions } from '../src/agent/control.js';
+import { LocalControl } from '../src/agent/local-control.js';
+import type { StatusReport, TimingReport } from '../src/agent/status.js';
+import { HoldfastError } from '../src/core/errors.js';
+import { type World, world } from './fake-ports.js';
+
+/** Changes as people ask for them, up to the log. */
+
+const agent = 'ocf:heartbeat:Dummy';
+
+interface Controlled extends World {
+  readonly control: LocalControl;
+  /** Asks for a change, and waits until it is answered and carried out. */
+  change(mutation: Mutation): Promise<void>;
+}
+
+async function controlled(): Promise<Controlled> {
+  const all = world();
+  await all.settle();
+  const unasked = (): never => {
+    throw new Error('nobody asks for a report here');
+  };
+  const drivers = new Map([[all.driver.type, all.driver]]);
+  const control = new LocalControl(all.agent, drivers, { status: unasked, timing: unasked });
+  const change = async (mutation: Mutation): Promise<void> => {
+    const changed = control.mutate(mutation);
+    changed.catch(() => undefined);
+    await all.settle(1_000);
+    await changed;
+  };
+  return { ...all, control, change };
+}
+
+function add(sid: string, options: ResourceOptions = {}): Mutation {
+  return { type: 'add', sid, options: { agent, ...options } };
+}
+
+function set(sid: string, options: ResourceOptions, unset: readonly string[] = []): Mutation {
+  return { type: 'set', sid, options, unset };
+}
+
+t.test('what is not said of a new resource has its default', async (t) => {
+  const { control, change, driver } = await controlled();
+  await change(add('ocf:web'));
+  const plain: ResourceConfig = { sid: 'ocf:web', agent, parameters: {}, state: 'started', comment: '', maxRestart: 1 };
+  t.strictSame(control.resources(), [plain]);
+  const options = { parameters: { ip: '10.0.0.1' }, state: 'disabled', comment: 'c', maxRestart: 3 } as const;
+  await change(add('ocf:db', options));
+  t.strictSame(control.resources(), [{ sid: 'ocf:db', agent, ...options }, plain], 'what is said is taken; by name');
+  t.strictSame(driver.validated, [
+    { sid: 'ocf:web', agent, parameters: {} },
+    { sid: 'ocf:db', agent, parameters: options.parameters },
+  ]);
+});
+
+t.test('a resource needs an agent, a known type, and a driver that agrees', async (t) => {
+  const { agent: node, control, driver } = await controlled();
+  await t.rejects(control.mutate({ type: 'add', sid: 'ocf:web', options: {} }), {
+    code: 'HF_ARGUMENT',
+    message: /needs an agent/,
+  });
+  await t.rejects(control.mutate(add('vm:100')), { code: 'HF_ARGUMENT', message: /type 'vm': use one of ocf/ });
+  driver.refusal = new HoldfastError('HF_AGENT', 'ocf:web needs the parameter ip');
+  await t.rejects(control.mutate(add('ocf:web')), driver.refusal);
+  t.strictSame(node.node.log.committed.services, {});
+});
+
+t.test('what is set is merged with what is there, and checked as a whole', async (t) => {
+  const { control, change, driver } = await controlled();
+  await change(add('ocf:web', { parameters: { ip: '10.0.0.1', nic: 'eth0' }, state: 'stopped', comment: 'old' }));
+  await change(set('ocf:web', { parameters: { ip: '10.0.0.2' } }));
+  t.match(control.resources(), [{ parameters: { ip: '10.0.0.2', nic: 'eth0' }, comment: 'old' }]);
+  t.strictSame(driver.validated.at(-1)?.parameters, { ip: '10.0.0.2', nic: 'eth0' });
+  await change(set('ocf:web', { agent: 'ocf:heartbeat:Other' }));
+  t.strictSame(driver.validated.at(-1), {
+    sid: 'ocf:web',
+    agent: 'ocf:heartbeat:Other',
+    parameters: { ip: '10.0.0.2', nic: 'eth0' },
+  });
+  driver.refusal = new HoldfastError('HF_AGENT', 'this is no address');
+  await t.rejects(control.mutate(set('ocf:web', { parameters: { ip: 'x' } })), driver.refusal);
+  await change(set('ocf:web', { state: 'disabled', comment: 'new', maxRestart: 0 }));
+  t.match(control.resources(), [{ state: 'disabled', comment: 'new', maxRestart: 0 }], 'which a driver has no say in');
+});
+
+t.test('options that are unset go back to their defaults, parameters go', async (t) => {
+  const { control, change, driver } = await controlled();
+  const options = { state: 'stopped', comment: 'c', maxRestart: 3 } as const;
+  await change(add('ocf:web', { ...options, parameters: { ip: '10.0.0.1', nic: 'eth0' } }));
+  await change(set('ocf:web', {}, ['nic']));
+  t.strictSame(driver.validated.at(-1)?.parameters, { ip: '10.0.0.1' }, 'the driver is asked whether it can go');
+  t.strictSame(control.resources()[0]?.parameters, { ip: '10.0.0.1' });
+  const before = driver.validated.length;
+  await change(set('ocf:web', {}, ['state', 'comment', 'maxRestart']));
+  t.match(control.resources(), [{ state: 'started', comment: '', maxRestart: 1, parameters: { ip: '10.0.0.1' } }]);
+  t.equal(driver.validated.length, before);
+});
+
+t.test('a parameter that is named like an option is unset as a parameter', async (t) => {
+  const { control, change } = await controlled();
+  await change(add('ocf:web', { state: 'stopped', comment: 'kept', parameters: { comment: 'gone' } }));
+  await change(set('ocf:web', {}, ['comment']));
+  t.match(control.resources(), [{ comment: 'kept', parameters: {} }]);
+  t.strictSame(control.resources()[0]?.parameters, {});
+});
+
+t.test('a name that is not known is answered with the nearest that is', async (t) => {
+  const { control, change } = await controlled();
+  await change(add('ocf:webserver', { parameters: { address: '10.0.0.1' } }));
+  const cases: readonly (readonly [Mutation, string, RegExp])[] = [
+    [set('ocf:webserer', {}), 'HF_NOT_FOUND', /no resource ocf:webserer: did you mean ocf:webserver\?/],
+    [{ type: 'remove', sid: 'ocf:webserver2' }, 'HF_NOT_FOUND', /did you mean ocf:webserver\?/],
+    [{ type: 'remove', sid: 'ocf:mail' }, 'HF_NOT_FOUND', /'holdfast config' lists them/],
+    [set('ocf:webserver', {}, ['adress']), 'HF_ARGUMENT', /cannot unset 'adress': did you mean 'address'\?/],
+    [set('ocf:webserver', {}, ['coment']), 'HF_ARGUMENT', /did you mean 'comment'\?/],
+    [set('ocf:webserver', {}, ['qqq']), 'HF_ARGUMENT', /only address, comment, maxRestart, state can be unset/],
+    [set('ocf:webserver', {}, ['constructor']), 'HF_ARGUMENT', /cannot unset 'constructor'/],
+  ];
+  for (const [mutation, code, message] of cases) await t.rejects(control.mutate(mutation), { code, message });
+  t.equal(control.resources().length, 1);
+});
+
+t.test('what would have no effect is refused: a start of what is in error, or is being removed', async (t) => {
+  const { control, change, driver } = await controlled();
+  driver.startFailure = 'no disk';
+  await change(add('ocf:broken'));
+  driver.startFailure = null;
+  await t.rejects(control.mutate(set('ocf:broken', { state: 'started' })), {
+    code: 'HF_BUSY',
+    message: /is in error \(start failed: no disk\): 'holdfast disable ocf:broken'/,
+  });
+  await change(set('ocf:broken', { state: 'disabled' }));
+  await change(set('ocf:broken', { state: 'started' }));
+  t.ok(driver.running.has('ocf:broken'), 'disabled and enabled it starts');
+  driver.hangs = true;
+  await change({ type: 'remove', sid: 'ocf:broken' });
+  await t.rejects(control.mutate(set('ocf:broken', { comment: 'c' })), { code: 'HF_BUSY', message: /being removed/ });
+});
+
+t.test('a resource is removed when it has stopped', async (t) => {
+  const { control, change, driver } = await controlled();
+  await change(add('ocf:web'));
+  t.ok(driver.running.has('ocf:web'));
+  await change({ type: 'remove', sid: 'ocf:web' });
+  t.strictSame(control.resources(), []);
+  t.notOk(driver.running.has('ocf:web'));
+});
+
+t.test('reports and events are passed on', async (t) => {
+  const all = world();
+  const status = { version: 'v' } as StatusReport;
+  const timing: TimingReport = { lines: [], fits: true, problems: [] };
+  const control = new LocalControl(all.agent, new Map(), { status: () => status, timing: () => timing });
+  t.equal(control.status(), status);
+  t.equal(control.timing(), timing);
+  let heard = 0;
+  const leave = control.subscribe(() => heard++);
+  await all.settle();
+  t.ok(heard > 0);
+  leave();
+  const before = heard;
+  all.cluster.emit({ type: 'disconnected', reason: 'gone' });
+  t.equal(heard, before);
+});
