@@ -83,9 +83,10 @@ async function main(argv: readonly string[]): Promise<void> {
   endOnSignals(agent, server, log);
   log.info(
     { version, incarnation: options.incarnation, bootId: options.bootId, config: file },
-    `holdfastd ${version} starts`,
+    `holdfastd ${version} starts: fence bound ${config.fenceBoundMs} ms, watchdog ${findings.info?.device ?? 'none'}`,
   );
-  if (findings.protection !== 'protected') log.warn({}, findings.protection);
+  if (findings.protection !== 'protected')
+    log.warn({}, `${findings.protection}: ${findings.problem ?? findings.info?.device}`);
   agent.start();
 }
 
@@ -136,6 +137,7 @@ async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {
   const loaded = await store.load();
   if (loaded.outcome === 'loaded') return loaded.record;
   const lost = loaded.outcome === 'damaged';
+  if (!lost) log.info({}, 'the store is empty: this node knows nothing of the cluster yet');
   if (lost) log.error({}, `the store is damaged (${loaded.detail}): this node joins as one that knows nothing`);
   return blankRecord(lost);
 }

@@ -14,7 +14,7 @@ export function describe(command: Command, name: (nodeId: number | null) => stri
     case 'node-state':
       return command.state === 'unknown'
         ? `${name(command.nodeId)} is out of reach`
-        : `${name(command.nodeId)} cannot come back any more: waiting for the proof that it was reset`;
+        : `${name(command.nodeId)} is lost and cannot keep what it ran: waiting for the proof that it was reset`;
     case 'node-fenced':
       return command.proof === 'takeover'
         ? `${name(command.nodeId)} is fenced: its watchdog has reset it`
@@ -22,7 +22,7 @@ export function describe(command: Command, name: (nodeId: number | null) => stri
     case 'service-state':
       return `${command.sid}: ${command.state}${command.nodeId === null ? '' : ` on ${name(command.nodeId)}`} (${command.reason})`;
     case 'service-running':
-      return `${command.sid} runs`;
+      return `${command.sid} runs where it was started`;
     case 'service-forget':
       return `${command.sid} is removed`;
   }
