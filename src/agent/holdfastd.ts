@@ -48,6 +48,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const file = parseArguments(argv);
   const config = loadConfig(file);
   const log = createLogger(config.logLevel, process.env.JOURNAL_STREAM !== undefined);
+  ignoreHangup(log);
   const native = loadNative();
   const clock = createHostClock(native);
   const findings = await findWatchdog(config, native);
@@ -200,6 +201,13 @@ function peerCredentials(native: Native, fd: number): { pid: number; uid: number
   const credentials = native.peerCredentials(fd);
   if (typeof credentials === 'number') throw new Error(`SO_PEERCRED: errno ${credentials}`);
   return credentials;
+}
+
+/** By default it ends a process: closing a terminal would reset a node that runs something. */
+function ignoreHangup(log: Logger): void {
+  process.on('SIGHUP', () => {
+    log.warn({}, 'SIGHUP is ignored: the configuration is read only at the start, and SIGTERM ends the agent');
+  });
 }
 
 function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
