@@ -1,4 +1,4 @@
-// A watchdog of the kernel: /dev/watchdog*, with sysrq and reboot(2) as its reset.
+// A watchdog of the kernel: /dev/watchdog*, with sysrq as its reset, and reboot(2) where no watchdog counts.
 #pragma once
 
 #include <sys/types.h>
