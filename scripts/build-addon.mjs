@@ -54,10 +54,13 @@ if (!nodeDir)
 const nodeGyp = findNodeGyp();
 if (!nodeGyp) fail('cannot find the node-gyp that comes with npm: install npm, or set npm_config_node_gyp');
 
+console.log('build-addon: compiling the native addon');
 for (const step of ['configure', 'build']) {
   const args = [nodeGyp, step, '--nodedir', nodeDir, '--silent', '--jobs', '2'];
-  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
-  if (status !== 0) fail(`node-gyp ${step} failed; it needs python3, make, g++ and the corosync headers`);
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  if (status === 0) continue;
+  process.stdout.write(stdout ?? '');
+  fail(`node-gyp ${step} failed; it needs python3, make, g++ and the corosync headers`);
 }
 // make leaves an output alone whose inputs did not change; its new time says that it was looked at.
 const now = new Date();
