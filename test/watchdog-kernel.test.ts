@@ -9,7 +9,7 @@ import t from 'tap';
 import { createWatchdog } from '../src/host/keeper-watchdog.js';
 import { loadNative } from '../src/host/native.js';
 import { busyCause } from '../src/host/watchdog-failure.js';
-import { findHolder, readKernelWatchdog } from '../src/host/watchdog-sysfs.js';
+import { findHolder, readKernelWatchdog, refusalToArm } from '../src/host/watchdog-sysfs.js';
 
 /** A root with /dev, /sys and /proc of its own. The device numbers belong to no driver: opening them gives ENXIO. */
 function fakeRoot(t: { teardown(run: () => void): void }) {
@@ -74,6 +74,7 @@ t.test('reads all that sysfs has, by number and not by name', async (t) => {
     pretimeoutS: 5,
     nowayout: true,
     bootStatus: 0x20,
+    stopsOnClose: false,
     inSysfs: true,
   };
   t.same(await readKernelWatchdog('/dev/watchdog0', root), expected);
@@ -84,6 +85,22 @@ t.test('reads all that sysfs has, by number and not by name', async (t) => {
     maxTimeoutS: 0,
     nowayout: false,
   });
+});
+
+t.test('a driver that the death of the agent would stop is not armed', async (t) => {
+  const { root, device, watchdog } = fakeRoot(t);
+  device('watchdog0', 511, 0);
+  const cases = [
+    { options: '0x8080', nowayout: '0', refused: true },
+    { options: '0x8180', nowayout: '0', refused: false },
+    { options: '0x8080', nowayout: '1', refused: false },
+  ];
+  for (const { refused, ...attributes } of cases) {
+    watchdog('watchdog0', { ...i6300esb, ...attributes });
+    const refusal = refusalToArm('/dev/watchdog0', await readKernelWatchdog('/dev/watchdog0', root));
+    if (refused) t.match(refusal, /cannot arm \/dev\/watchdog0: its driver stops when the agent dies .*nowayout=1/);
+    else t.equal(refusal, null, JSON.stringify(attributes));
+  }
 });
 
 t.test('an old driver without an entry in sysfs', async (t) => {

@@ -12,7 +12,7 @@ import {
   type WatchdogOptions,
 } from './watchdog-arguments.js';
 import { errnoName, watchdogError } from './watchdog-failure.js';
-import { readKernelWatchdog } from './watchdog-sysfs.js';
+import { readKernelWatchdog, refusalToArm } from './watchdog-sysfs.js';
 
 export type { WatchdogOptions } from './watchdog-arguments.js';
 
@@ -95,7 +95,11 @@ class NativeWatchdog implements KeeperWatchdog {
    * again, or release.
    */
   async arm(options: ArmOptions): Promise<void> {
-    await this.#run('arm', checkArmOptions(options, this.#native.boottimeMs()));
+    const checked = checkArmOptions(options, this.#native.boottimeMs());
+    const { path, emulated } = this.#options;
+    const refusal = emulated ? null : refusalToArm(path, await readKernelWatchdog(path));
+    if (refusal !== null) throw new HoldfastError('HF_WATCHDOG', refusal);
+    await this.#run('arm', checked);
   }
 
   /** Nothing happens when the lease has expired: then the machine is being reset, and an event said so. */
@@ -167,7 +171,7 @@ class NativeWatchdog implements KeeperWatchdog {
 
   async #inspectKernel(): Promise<WatchdogInfo> {
     const { path, kappa = 2, validated } = this.#options;
-    const { inSysfs, pretimeoutS: _, ...state } = await readKernelWatchdog(path);
+    const { inSysfs, pretimeoutS: _, stopsOnClose: __, ...state } = await readKernelWatchdog(path);
     const device = { ...state, device: path, kind: 'kernel', kappa, validated } as const;
     if (inSysfs || this.stats().state === 'idle') return device;
     // Open in our hands, an old driver can be asked itself.

@@ -13,6 +13,11 @@ export interface KernelWatchdogState {
   readonly pretimeoutS: number;
   readonly nowayout: boolean;
   readonly bootStatus: number;
+  /**
+   * Closing it without magic close stops it, and so does the death of whoever has it open: such a driver does not state
+   * WDIOF_MAGICCLOSE, and has no nowayout. False where sysfs does not tell.
+   */
+  readonly stopsOnClose: boolean;
   /** False: an old driver (ib700, IPMI) that has no entry in sysfs, so that all but the device's number is unknown. */
   readonly inSysfs: boolean;
 }
@@ -21,6 +26,9 @@ export interface Holder {
   readonly pid: number;
   readonly program: string;
 }
+
+/** WDIOF_MAGICCLOSE of linux/watchdog.h. */
+const magicClose = 0x0100;
 
 /** The reserved number of /dev/watchdog; the same device as watchdog0 where that exists. */
 const miscWatchdog = '10:130';
@@ -34,6 +42,7 @@ const unknownState: KernelWatchdogState = {
   pretimeoutS: 0,
   nowayout: false,
   bootStatus: 0,
+  stopsOnClose: false,
   inSysfs: false,
 };
 
@@ -100,6 +109,8 @@ export async function readKernelWatchdog(device: string, root = '/'): Promise<Ke
     throw new HoldfastError('HF_WATCHDOG', `${device} is not a watchdog: name one of /dev/watchdog*`);
   }
   if (!folder) return unknownState;
+  const nowayout = (await numberOf(folder, 'nowayout')) === 1;
+  const options = await attribute(folder, 'options');
   return {
     identity: (await attribute(folder, 'identity')) || unknownState.identity,
     active: (await attribute(folder, 'state')) === 'active',
@@ -107,10 +118,17 @@ export async function readKernelWatchdog(device: string, root = '/'): Promise<Ke
     minTimeoutS: await numberOf(folder, 'min_timeout'),
     maxTimeoutS: await numberOf(folder, 'max_timeout'),
     pretimeoutS: await numberOf(folder, 'pretimeout'),
-    nowayout: (await numberOf(folder, 'nowayout')) === 1,
+    nowayout,
     bootStatus: await numberOf(folder, 'bootstatus'),
+    stopsOnClose: options !== undefined && !nowayout && (Number(options) & magicClose) === 0,
     inSysfs: true,
   };
+}
+
+/** A device that must not be armed: the death of the agent would leave what runs here unguarded. */
+export function refusalToArm(device: string, { stopsOnClose }: KernelWatchdogState): string | null {
+  if (!stopsOnClose) return null;
+  return `cannot arm ${device}: its driver stops when the agent dies (no WDIOF_MAGICCLOSE): load it with nowayout=1, or name another device`;
 }
 
 /** Who has the device open, if /proc tells; reading it needs the right to look at the holder. */
