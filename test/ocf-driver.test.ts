@@ -158,8 +158,12 @@ t.test('an agent that ends on SIGTERM is not waited for any longer', async (t) =
 });
 
 t.test('a zombie that nobody reaps is not taken for a survivor', async (t) => {
-  // A shell starts `true` in the agent's group, then leaves for a session of its own and never waits.
-  fake.agent('zombie', '(true & echo $! >"$HERE/zombie"; exec setsid sleep 300) & echo $! >"$HERE/parent"; sleep 300');
+  // A shell starts a child in the agent's group, then leaves for a session of its own and never waits. The child ends after
+  // that: before, the shell itself might reap it.
+  fake.agent(
+    'zombie',
+    '(sleep 0.2 & echo $! >"$HERE/zombie"; exec setsid sleep 300) & echo $! >"$HERE/parent"; sleep 300',
+  );
   const result = await driver.run('start', definition('zombie'), 500);
   const [parent = 0] = pidsIn('parent');
   t.teardown(() => process.kill(parent));
