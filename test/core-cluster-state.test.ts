@@ -9,21 +9,10 @@ import {
   type ServiceRecord,
 } from '../src/core/cluster-state.js';
 import { mayRun, type ServiceState } from '../src/core/service-states.js';
+import { add } from './fixtures/add-resource.js';
 
 const sids = ['ocf:a', 'ocf:b'];
 const states: ServiceState[] = ['request_start', 'started', 'request_stop', 'stopped', 'fence', 'recovery', 'error'];
-
-function add(sid: string): Command {
-  return {
-    type: 'resource-add',
-    sid,
-    agent: 'ocf:heartbeat:Dummy',
-    parameters: {},
-    requested: 'started',
-    comment: '',
-    maxRestart: 1,
-  };
-}
 
 /** Any command at all, in whatever order: what a broken leader might put into the log. */
 function commandFor(state: ClusterState) {

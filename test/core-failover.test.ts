@@ -1,16 +1,6 @@
 import t from 'tap';
-import type { Command } from '../src/core/cluster-state.js';
 import { Simulation } from './core-simulation.js';
-
-const add = (sid: string): Command => ({
-  type: 'resource-add',
-  sid,
-  agent: 'ocf:heartbeat:Dummy',
-  parameters: {},
-  requested: 'started',
-  comment: '',
-  maxRestart: 1,
-});
+import { add } from './fixtures/add-resource.js';
 
 function holder(simulation: Simulation, sid: string): number | undefined {
   return simulation.machines.find((machine) => machine.running.has(sid))?.nodeId;

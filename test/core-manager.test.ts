@@ -2,6 +2,7 @@ import t from 'tap';
 import { apply, type Command, emptyState } from '../src/core/cluster-state.js';
 import { decide } from '../src/core/manager.js';
 import type { Heartbeat, LrmResult } from '../src/core/messages.js';
+import { add } from './fixtures/add-resource.js';
 
 const electorate = { nodes: [{ nodeId: 1, name: 'node1', votes: 1 }], expectedVotes: 1 };
 
@@ -48,20 +49,11 @@ function cluster(answer: (state: string) => LrmResult['outcome'] | null) {
   return { run, settle, service, index: () => index };
 }
 
-const add: Command = {
-  type: 'resource-add',
-  sid: 'ocf:a',
-  agent: 'ocf:heartbeat:Dummy',
-  parameters: {},
-  requested: 'started',
-  comment: '',
-  maxRestart: 1,
-};
 const disable: Command = { type: 'resource-set', sid: 'ocf:a', changes: { requested: 'disabled' }, unset: [] };
 
 t.test('a stop that fails ends in error, and is tried again only when the operator asks again', async (t) => {
   const { run, settle, service } = cluster((state) => (state === 'request_stop' ? 'error' : 'running'));
-  run(add);
+  run(add('ocf:a'));
   settle();
   t.match(service(), { state: 'started', running: true });
   for (const ask of [disable, disable, { type: 'resource-remove', sid: 'ocf:a' } as const]) {
@@ -73,7 +65,7 @@ t.test('a stop that fails ends in error, and is tried again only when the operat
 
 t.test('a resource that starts and stops as asked', async (t) => {
   const { run, settle, service } = cluster((state) => (state === 'request_stop' ? 'stopped' : 'running'));
-  run(add);
+  run(add('ocf:a'));
   settle();
   run(disable);
   settle();
@@ -89,7 +81,7 @@ t.test('a resource that starts and stops as asked', async (t) => {
 t.test('parameters and comments are bounded for the whole cluster', async (t) => {
   const state = emptyState();
   const parameters = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`p${i}`, 'x'.repeat(4_000)]));
-  const results = Array.from({ length: 30 }, (_, i) => apply(state, { ...add, sid: `ocf:r${i}`, parameters }, i + 1));
+  const results = Array.from({ length: 30 }, (_, i) => apply(state, { ...add(`ocf:r${i}`), parameters }, i + 1));
   t.equal(results.filter((result) => result.ok).length, 17, '4 MiB hold 17 of 240 KB');
   t.match(results.at(-1), { ok: false, code: 'HF_BUSY', message: /may not exceed 4194304 bytes/ });
   const grow: Command = { type: 'resource-set', sid: 'ocf:r0', changes: { comment: 'x'.repeat(4_096) }, unset: [] };

@@ -1,5 +1,6 @@
 import type { Command } from '../src/core/cluster-state.js';
 import { Simulation } from './core-simulation.js';
+import { add } from './fixtures/add-resource.js';
 
 /** One random run: faults for a while, then a healthy cluster that must get everything running. */
 export interface RandomRun {
@@ -13,18 +14,6 @@ export interface RandomRun {
 const fenceBoundMs = 15_000;
 /** After the last fault: a takeover wait, two reboots, and the time to start things. */
 const settleMs = 90_000;
-
-function add(sid: string): Command {
-  return {
-    type: 'resource-add',
-    sid,
-    agent: 'ocf:heartbeat:Dummy',
-    parameters: {},
-    requested: 'started',
-    comment: '',
-    maxRestart: 1,
-  };
-}
 
 /** What an operator might ask for. */
 function change(simulation: Simulation, sid: string): Command {

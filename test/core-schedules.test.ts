@@ -5,15 +5,11 @@ import { blankRecord } from '../src/core/log.js';
 import { newNode, step } from '../src/core/node.js';
 import type { Configuration } from '../src/core/node-state.js';
 import { Simulation } from './core-simulation.js';
+import { add } from './fixtures/add-resource.js';
 
 /** Schedules that once broke a rule, each by itself. */
 
 const all = [1, 2, 3];
-
-function add(sid: string): Command {
-  const settings = { parameters: {}, requested: 'started', comment: '', maxRestart: 1 } as const;
-  return { type: 'resource-add', sid, agent: 'ocf:heartbeat:Dummy', ...settings };
-}
 
 function request(sid: string, requested: 'started' | 'stopped'): Command {
   return { type: 'resource-set', sid, changes: { requested }, unset: [] };
