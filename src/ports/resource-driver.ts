@@ -33,6 +33,11 @@ export interface ResourceDriver {
    * `timeoutMs` undefined: as the agent's meta-data say, else 20 s.
    */
   run(operation: ResourceOperation, definition: ResourceDefinition, timeoutMs?: number): Promise<OperationResult>;
+  /**
+   * Moves a running resource to another node without stopping it. Absent: this type cannot, and is stopped and started
+   * instead. `stopped`: it has left this node and runs on the other; `running`: it has stayed.
+   */
+  migrate?(definition: ResourceDefinition, targetNode: string, timeoutMs?: number): Promise<OperationResult>;
   /** How often to monitor, milliseconds; from the agent's meta-data. */
   monitorIntervalMs(definition: ResourceDefinition): Promise<number>;
 }
