@@ -34,3 +34,33 @@ function servicesPerNode(state: ClusterState): Map<number, number> {
   }
   return load;
 }
+
+/** none: stay if that is allowed; best-score: the best node, wherever it is; try-next: another one than those that failed. */
+export type Preference = 'none' | 'best-score' | 'try-next';
+
+export interface PlacementQuery {
+  readonly sid: string;
+  readonly preference: Preference;
+  /** Nodes on which it failed to start: not used by try-next, and not moved to by none. */
+  readonly failedNodeIds: readonly number[];
+  /** Also say of every node why it is in or out. Costs time: for people only. */
+  readonly explain?: boolean;
+}
+
+export interface ConsideredNode {
+  readonly nodeId: number;
+  readonly name: string;
+  readonly verdict: 'chosen' | 'possible' | 'excluded';
+  /** Lower is better; comparable within one answer only. */
+  readonly score?: number;
+  /** Why, one sentence a rule. */
+  readonly sentences: readonly string[];
+}
+
+export interface NodeSelection {
+  readonly nodeId: number | null;
+  /** Why this one, or why none; a sentence's end. */
+  readonly reason: string;
+  /** Every node of the cluster, by name; empty unless asked for. */
+  readonly considered: readonly ConsideredNode[];
+}
