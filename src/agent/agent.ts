@@ -15,7 +15,7 @@ import type { Watchdog } from '../ports/watchdog.js';
 import { describe, flat } from './sentences.js';
 import type { AgentEvent } from './status.js';
 import { WatchdogTurn } from './watchdog-turn.js';
-import { Decoder, encode } from './wire.js';
+import { type MessageCodec, type MessageDecoder, wireCodec } from './wire.js';
 
 /** One node: the core, and the ports that its effects go to. One loop; everything happens in `dispatch`. */
 export interface AgentPorts {
@@ -28,6 +28,8 @@ export interface AgentPorts {
   readonly log: AgentLog;
   /** Writes down durably why this node may be reset soon. */
   readonly lastWords: (reason: string) => Promise<void>;
+  /** How messages become multicasts and back; absent: as bytes. */
+  readonly codec?: MessageCodec;
 }
 
 /** The part of pino that is used here. */
@@ -56,7 +58,8 @@ export class Agent {
   readonly #ports: AgentPorts;
   readonly #requests = new Map<string, PendingRequest>();
   readonly #subscribers = new Set<(event: AgentEvent) => void>();
-  #decoder = new Decoder();
+  readonly #codec: MessageCodec;
+  #decoder: MessageDecoder;
   #messageNumber = 0;
   #requestNumber = 0;
   #saving = false;
@@ -74,6 +77,8 @@ export class Agent {
 
   constructor(options: NodeOptions, record: DurableRecord, ports: AgentPorts, onFailure: (error: Error) => void) {
     this.#ports = ports;
+    this.#codec = ports.codec ?? wireCodec;
+    this.#decoder = this.#codec.newDecoder();
     this.node = newNode(options, record);
     this.#onFailure = onFailure;
     const { watchdog } = ports;
@@ -192,7 +197,7 @@ export class Agent {
     if (this.node.cluster === null)
       this.#ports.log.warn({ reason }, `corosync does not answer (${reason}): trying until it does`);
     this.#connected = false;
-    this.#decoder = new Decoder();
+    this.#decoder = this.#codec.newDecoder();
     for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the connection to corosync was lost');
   }
 
@@ -239,7 +244,7 @@ export class Agent {
 
   #send(message: Message): void {
     const { cluster, log } = this.#ports;
-    for (const part of encode(message, this.#messageNumber++, cluster.maxMessageBytes)) {
+    for (const part of this.#codec.encode(message, this.#messageNumber++, cluster.maxMessageBytes)) {
       const result = cluster.send(part);
       if (result === 'sent') continue;
       // The protocol is made for lost messages; the lease is not renewed by one that was not sent.

@@ -194,6 +194,20 @@ const message = z.discriminatedUnion('type', [
   }),
 ]);
 
+/** Messages to multicasts and back. */
+export interface MessageCodec {
+  /** The multicasts of at most `maxPartBytes` that a message becomes; `number` tells those of one sender apart. */
+  encode(message: Message, number: number, maxPartBytes: number): readonly Uint8Array[];
+  /** One per connection, so that nothing outlives a reconnect. */
+  newDecoder(): MessageDecoder;
+}
+
+export interface MessageDecoder {
+  decode(sender: string, data: Uint8Array): Decoded;
+  /** The sender has left: what is incomplete of it never will be complete. */
+  forget(sender: string): void;
+}
+
 /** Splits a message into multicasts of at most `maxPartBytes` each. `number` tells the messages of one sender apart. */
 export function encode(value: Message, number: number, maxPartBytes: number): Uint8Array[] {
   const body = Buffer.from(JSON.stringify(value), 'utf8');
@@ -224,7 +238,7 @@ export type Decoded =
   | { readonly type: 'refused'; readonly detail: string };
 
 /** Puts parts together and checks what comes of them; one per connection, so nothing outlives a reconnect. */
-export class Decoder {
+export class Decoder implements MessageDecoder {
   readonly #partials = new Map<string, Partial>();
 
   decode(sender: string, data: Uint8Array): Decoded {
@@ -237,7 +251,6 @@ export class Decoder {
     return this.#add(sender, part, parts, number, body);
   }
 
-  /** The sender has left: what is incomplete of it never will be complete. */
   forget(sender: string): void {
     this.#partials.delete(sender);
   }
@@ -262,6 +275,9 @@ export class Decoder {
     return parse(Buffer.concat(partial.received));
   }
 }
+
+/** What goes over the wire: bytes, checked when they come in. */
+export const wireCodec: MessageCodec = { encode, newDecoder: () => new Decoder() };
 
 function refused(detail: string): Decoded {
   return { type: 'refused', detail };
