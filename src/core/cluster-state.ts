@@ -1,14 +1,54 @@
-import type { ErrorCode } from './errors.js';
-import { isTransition, mayRun, needsFencing, type ServiceState } from './service-states.js';
+import {
+  fenceNode,
+  forgetNode,
+  protectNode,
+  raiseNode,
+  releaseNode,
+  setMaintenance,
+  setNodeState,
+} from './apply-node.js';
+import { arm, disarm, finishDisarm, removeGroup, removeRule, setGroup, setOptions, setRule } from './apply-policy.js';
+import {
+  addResource,
+  dropOrder,
+  forgetService,
+  orderMove,
+  removeResource,
+  setResource,
+  stopResource,
+} from './apply-resource.js';
+import type { ApplyResult } from './apply-result.js';
+import { markRunning, moveService } from './apply-service.js';
+import { type ClusterOptions, defaultOptions } from './cluster-options.js';
+import type { Group, Rule } from './rules.js';
+import type { ServiceState } from './service-states.js';
+
+export type { ApplyResult } from './apply-result.js';
 
 /** What the log's commands add up to: the configuration and the manager's decisions. Plain data, JSON-safe. */
 export interface ClusterState {
   /** By node id, decimal. */
   readonly nodes: Record<string, NodeRecord>;
   readonly services: Record<string, ServiceRecord>;
+  readonly groups: Record<string, Group>;
+  readonly rules: Record<string, Rule>;
+  options: ClusterOptions;
+  /** Not null from the operator's disarm to the arm. */
+  disarm: Disarm | null;
+  /** Log index of the last change of what placement rests on: rules, groups, options, settings. */
+  configurationIndex: number;
 }
 
-export type NodeState = 'online' | 'unknown' | 'fence';
+export interface Disarm {
+  /** `freeze`: services are left as they are; `ignore`: and may be moved by hand meanwhile. */
+  readonly mode: 'freeze' | 'ignore';
+  /** `disarmed`: every service was let go, and watchdogs may be released over what runs. */
+  readonly phase: 'disarming' | 'disarmed';
+  readonly index: number;
+}
+
+/** `gone`: not in corosync's node list any more. */
+export type NodeState = 'online' | 'unknown' | 'fence' | 'gone';
 
 export interface NodeRecord {
   readonly nodeId: number;
@@ -20,26 +60,69 @@ export interface NodeRecord {
   readonly state: NodeState;
   /** Boots declared fenced, newest last, at most `fencedBootsKept`. */
   readonly fencedBootIds: readonly string[];
+  /** The operator wants it empty; stays so over reboots. */
+  readonly maintenance: boolean;
+  /** This boot said that nothing runs in it and that it starts nothing more; null again as soon as it is online. */
+  readonly releasedBootId: string | null;
+  /** This boot may run services without a watchdog over them, for it was disarmed: no waiting proves it dead. */
+  readonly unprotected: boolean;
 }
 
-export type RequestedState = 'started' | 'stopped' | 'disabled';
+export type RequestedState = 'started' | 'stopped' | 'disabled' | 'ignored';
 
 export interface ResourceSettings {
   readonly agent: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly requested: RequestedState;
   readonly comment: string;
-  /** Further attempts of a node to start it before it counts as failed. */
+  /** Further attempts of a node to start it before it counts as failed there. */
   readonly maxRestart: number;
+  /** Further nodes to try when a node has failed to start it. */
+  readonly maxRelocate: number;
+  /** Goes back to a node that its rules prefer as soon as it can. */
+  readonly failback: boolean;
+  /** May be moved by automatic balancing. */
+  readonly autoRebalance: boolean;
+  readonly group: string | null;
+  /** Recovered and started before those of lower priority; -1000 to 1000. */
+  readonly priority: number;
+  /** Started only while all of these run, stopped when one of them is not to run any more. */
+  readonly requires: readonly string[];
+  /** Started after these, if they are being started. */
+  readonly after: readonly string[];
+  /** What it needs at most; 0: not stated. */
+  readonly cpus: number;
+  readonly memoryMiB: number;
 }
 
-export interface ServiceRecord extends ResourceSettings {
+/** What a run of bad luck leaves behind; forgotten when the service runs. */
+export interface ServiceMemo {
+  /** Nodes on which its start failed since it last ran, in order; a node that failed twice is there twice. */
+  readonly failedNodeIds: readonly number[];
+  /** Where it ran before it was moved away for maintenance. */
+  readonly maintenanceNodeId: number | null;
+  /** Moves that failed one after the other: the next one waits longer. */
+  readonly failedMoves: number;
+}
+
+export interface Order {
+  readonly kind: 'migrate' | 'relocate';
+  readonly nodeId: number;
+}
+
+export interface ServiceRecord extends ResourceSettings, ServiceMemo {
   readonly sid: string;
   readonly state: ServiceState;
   /** Node that runs it, may run it, or ran it last. Not null in a state that may run. */
   readonly nodeId: number | null;
-  /** Boot of that node in which it was assigned; a fenced boot runs nothing. */
+  /**
+   * Boot of that node in which it was assigned; a fenced boot runs nothing. Where the state runs nowhere, not null says
+   * that this boot may still run it unwatched, since it was ignored.
+   */
   readonly bootId: string | null;
+  /** Where it is being moved to. With `migrate`, and `fence` that came of it, it may run there too. */
+  readonly targetId: number | null;
+  readonly targetBootId: string | null;
   /** Log index of the last change of state: one request to a node, answered once. */
   readonly uid: number;
   /** The node has reported it running since `uid`. */
@@ -50,12 +133,21 @@ export interface ServiceRecord extends ResourceSettings {
   readonly removing: boolean;
   /** Its stop has failed since the operator last asked for anything: it is not tried again by itself. */
   readonly stopFailed: boolean;
-  /** Log index of its addition; nodes probe for it before it is first started. */
+  /** Seconds that its next stop may take; null: as its agent says. */
+  readonly stopTimeoutS: number | null;
+  /** A move that the operator has asked for and that has not begun. */
+  readonly order: Order | null;
+  /** Log index since which it is looked after; nodes probe for it before it is first started. */
   readonly addedIndex: number;
 }
 
 export type Command =
-  | ({ readonly type: 'resource-add'; readonly sid: string } & ResourceSettings)
+  | ({
+      readonly type: 'resource-add';
+      readonly sid: string;
+      /** Where to start it if rules allow; null: anywhere. */
+      readonly nodeId: number | null;
+    } & ResourceSettings)
   | {
       readonly type: 'resource-set';
       readonly sid: string;
@@ -63,7 +155,21 @@ export type Command =
       /** Parameters to remove. */
       readonly unset: readonly string[];
     }
-  | { readonly type: 'resource-remove'; readonly sid: string }
+  /** `purge`: out of rules and of others' `requires` and `after` too. */
+  | { readonly type: 'resource-remove'; readonly sid: string; readonly purge: boolean }
+  /** Requests `stopped`; the stop may take that long; 0: at once, by force. */
+  | { readonly type: 'resource-stop'; readonly sid: string; readonly timeoutS: number | null }
+  | { readonly type: 'resource-move'; readonly sid: string; readonly kind: Order['kind']; readonly nodeId: number }
+  | { readonly type: 'group-set'; readonly group: Group; readonly mode: 'add' | 'set' }
+  | { readonly type: 'group-remove'; readonly name: string }
+  | { readonly type: 'rule-set'; readonly rule: Rule; readonly mode: 'add' | 'set' }
+  | { readonly type: 'rule-remove'; readonly id: string }
+  | { readonly type: 'options-set'; readonly changes: Partial<ClusterOptions> }
+  | { readonly type: 'node-maintenance'; readonly nodeId: number; readonly enabled: boolean }
+  | { readonly type: 'disarm'; readonly mode: Disarm['mode'] }
+  | { readonly type: 'arm' }
+  /** The manager's: every service was let go. */
+  | { readonly type: 'disarmed'; readonly expectIndex: number }
   | {
       readonly type: 'node-up';
       readonly nodeId: number;
@@ -71,20 +177,37 @@ export type Command =
       readonly bootId: string;
       readonly fenceBoundMs: number;
     }
-  | { readonly type: 'node-state'; readonly nodeId: number; readonly state: 'unknown' | 'fence' }
+  | { readonly type: 'node-state'; readonly nodeId: number; readonly state: 'unknown' | 'fence' | 'gone' }
   | {
       readonly type: 'node-fenced';
       readonly nodeId: number;
       readonly bootId: string;
-      /** `takeover`: the wait of design §2.4; `reboot`: it came back with another boot id. */
-      readonly proof: 'takeover' | 'reboot';
+      /**
+       * `takeover`: the wait of design §2.4; `reboot`: it came back with another boot id; `operator`: somebody has
+       * seen that it is off.
+       */
+      readonly proof: 'takeover' | 'reboot' | 'operator';
     }
+  /** It runs nothing and starts nothing more in this boot, by its own word in this view. */
+  | { readonly type: 'node-released'; readonly nodeId: number; readonly bootId: string }
+  /** Its watchdog is armed again after a disarm. */
+  | { readonly type: 'node-protected'; readonly nodeId: number; readonly bootId: string }
+  | { readonly type: 'node-forget'; readonly nodeId: number }
   | {
       readonly type: 'service-state';
       readonly sid: string;
       readonly expectUid: number;
       readonly state: ServiceState;
       readonly nodeId: number | null;
+      readonly targetId: number | null;
+      readonly memo: ServiceMemo;
+      readonly reason: string;
+    }
+  /** The operator's order is dropped, for the reason given. */
+  | {
+      readonly type: 'service-order-dropped';
+      readonly sid: string;
+      readonly expectUid: number;
       readonly reason: string;
     }
   | { readonly type: 'service-running'; readonly sid: string; readonly uid: number }
@@ -93,24 +216,28 @@ export type Command =
 /** Limits that keep the state, and so every message and file, bounded. */
 export const limits = {
   services: 20_000,
+  groups: 1_000,
+  rules: 2_000,
+  /** Resources or nodes of one rule, nodes of a group. */
+  members: 1_000,
+  /** Of `requires` and of `after`. */
+  dependencies: 32,
   parameters: 64,
   fencedBootsKept: 8,
   /** Of all parameters and comments: a node that knows nothing gets them in one message, which corosync's queue must take. */
   settingsBytes: 4 * 1024 * 1024,
 } as const;
 
-export type ApplyResult =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
-
-const done: ApplyResult = { ok: true };
-
-function refuse(code: ErrorCode, message: string): ApplyResult {
-  return { ok: false, code, message };
-}
-
 export function emptyState(): ClusterState {
-  return { nodes: {}, services: {} };
+  return {
+    nodes: {},
+    services: {},
+    groups: {},
+    rules: {},
+    options: defaultOptions,
+    disarm: null,
+    configurationIndex: 0,
+  };
 }
 
 /**
@@ -118,214 +245,76 @@ export function emptyState(): ClusterState {
  * ones included. A refused command changes nothing.
  */
 export function apply(state: ClusterState, command: Command, index: number): ApplyResult {
+  const result = applyOne(state, command, index);
+  if (result.ok && changesConfiguration.has(command.type)) state.configurationIndex = index;
+  return result;
+}
+
+const changesConfiguration: ReadonlySet<Command['type']> = new Set<Command['type']>([
+  'resource-add',
+  'resource-set',
+  'resource-remove',
+  'service-forget',
+  'group-set',
+  'group-remove',
+  'rule-set',
+  'rule-remove',
+  'options-set',
+]);
+
+function applyOne(state: ClusterState, command: Command, index: number): ApplyResult {
   switch (command.type) {
     case 'resource-add':
       return addResource(state, command, index);
     case 'resource-set':
       return setResource(state, command);
     case 'resource-remove':
-      return update(state, command.sid, (service) => ({ ...service, removing: true, stopFailed: false }));
+      return removeResource(state, command);
+    case 'resource-stop':
+      return stopResource(state, command);
+    case 'resource-move':
+      return orderMove(state, command);
+    case 'group-set':
+      return setGroup(state, command);
+    case 'group-remove':
+      return removeGroup(state, command.name);
+    case 'rule-set':
+      return setRule(state, command);
+    case 'rule-remove':
+      return removeRule(state, command.id);
+    case 'options-set':
+      return setOptions(state, command.changes);
+    case 'node-maintenance':
+      return setMaintenance(state, command.nodeId, command.enabled);
+    case 'disarm':
+      return disarm(state, command.mode, index);
+    case 'disarmed':
+      return finishDisarm(state, command.expectIndex);
+    case 'arm':
+      return arm(state);
     case 'node-up':
-      return nodeUp(state, command);
+      return raiseNode(state, command);
     case 'node-state':
-      return nodeState(state, command.nodeId, command.state);
+      return setNodeState(state, command.nodeId, command.state);
     case 'node-fenced':
-      return nodeFenced(state, command.nodeId, command.bootId);
+      return fenceNode(state, command);
+    case 'node-released':
+      return releaseNode(state, command.nodeId, command.bootId, index);
+    case 'node-protected':
+      return protectNode(state, command.nodeId, command.bootId);
+    case 'node-forget':
+      return forgetNode(state, command.nodeId);
     case 'service-state':
-      return serviceState(state, command, index);
+      return moveService(state, command, index);
+    case 'service-order-dropped':
+      return dropOrder(state, command);
     case 'service-running':
-      return update(state, command.sid, (service) =>
-        service.uid === command.uid && service.state === 'started' ? { ...service, running: true } : undefined,
-      );
+      return markRunning(state, command.sid, command.uid);
     case 'service-forget':
-      return forget(state, command.sid, command.expectUid);
+      return forgetService(state, command.sid, command.expectUid);
   }
-}
-
-function update(
-  state: ClusterState,
-  sid: string,
-  change: (service: ServiceRecord) => ServiceRecord | undefined,
-): ApplyResult {
-  const service = state.services[sid];
-  if (service === undefined) return refuse('HF_NOT_FOUND', `there is no resource ${sid}: 'holdfast status' lists them`);
-  const changed = change(service);
-  if (changed === undefined) return refuse('HF_BUSY', `${sid} has changed meanwhile: try again`);
-  state.services[sid] = changed;
-  return done;
-}
-
-function addResource(state: ClusterState, command: Command & { type: 'resource-add' }, index: number): ApplyResult {
-  const { type: _, sid, ...settings } = command;
-  if (state.services[sid] !== undefined) {
-    return refuse('HF_EXISTS', `${sid} exists already: change it with 'holdfast set ${sid}'`);
-  }
-  if (Object.keys(state.services).length >= limits.services) {
-    return refuse('HF_BUSY', `the cluster holds ${limits.services} resources already: remove one first`);
-  }
-  if (settingsBytes(state) + bytesOf(settings) > limits.settingsBytes) return tooLarge;
-  state.services[sid] = {
-    ...settings,
-    sid,
-    state: settings.requested === 'started' ? 'request_start' : 'stopped',
-    nodeId: null,
-    bootId: null,
-    uid: index,
-    running: false,
-    reason: 'added',
-    removing: false,
-    stopFailed: false,
-    addedIndex: index,
-  };
-  return done;
-}
-
-function setResource(state: ClusterState, command: Command & { type: 'resource-set' }): ApplyResult {
-  const service = state.services[command.sid];
-  const running = service !== undefined && mayRun(service.state);
-  const changesIdentity =
-    command.changes.agent !== undefined || command.changes.parameters !== undefined || command.unset.length > 0;
-  if (running && changesIdentity) {
-    return refuse(
-      'HF_BUSY',
-      `agent and parameters of ${command.sid} cannot change while it is ${service.state}: ` +
-        `run 'holdfast disable ${command.sid}' first`,
-    );
-  }
-  if (service === undefined) return update(state, command.sid, () => undefined);
-  const merged = { ...service.parameters, ...command.changes.parameters };
-  const kept = Object.entries(merged).filter(([name]) => !command.unset.includes(name));
-  if (kept.length > limits.parameters) {
-    return refuse('HF_ARGUMENT', `${command.sid} may have at most ${limits.parameters} parameters`);
-  }
-  const changed = { ...service, ...command.changes, parameters: Object.fromEntries(kept), stopFailed: false };
-  if (settingsBytes(state) - bytesOf(service) + bytesOf(changed) > limits.settingsBytes) return tooLarge;
-  return update(state, command.sid, () => changed);
-}
-
-const tooLarge = refuse(
-  'HF_BUSY',
-  `parameters and comments of all resources may not exceed ${limits.settingsBytes} bytes: shorten or remove some`,
-);
-
-/** Characters count as one byte each: a bound for people's texts, not an account. */
-function bytesOf({ parameters, comment }: Pick<ResourceSettings, 'parameters' | 'comment'>): number {
-  return Object.entries(parameters).reduce((sum, [name, value]) => sum + name.length + value.length, comment.length);
-}
-
-function settingsBytes(state: ClusterState): number {
-  return Object.values(state.services).reduce((sum, service) => sum + bytesOf(service), 0);
-}
-
-function nodeUp(state: ClusterState, command: Command & { type: 'node-up' }): ApplyResult {
-  const { nodeId, name, bootId, fenceBoundMs } = command;
-  const old = state.nodes[nodeId];
-  if (old?.fencedBootIds.includes(bootId)) {
-    return refuse('HF_BUSY', `boot ${bootId} of ${name} was declared fenced: it has to reset first`);
-  }
-  const lost = Object.values(state.services).some(
-    (service) =>
-      service.nodeId === nodeId &&
-      service.bootId !== bootId &&
-      needsFencing(service.state) &&
-      !provedDead(state, service),
-  );
-  if (lost) return refuse('HF_BUSY', `an earlier boot of ${name} still holds services and is not proved dead`);
-  state.nodes[nodeId] = {
-    nodeId,
-    name,
-    bootId,
-    fenceBoundMs,
-    state: 'online',
-    fencedBootIds: old?.fencedBootIds ?? [],
-  };
-  return done;
-}
-
-function nodeState(state: ClusterState, nodeId: number, to: 'unknown' | 'fence'): ApplyResult {
-  const node = state.nodes[nodeId];
-  if (node === undefined) return refuse('HF_NOT_FOUND', `node ${nodeId} was never seen`);
-  state.nodes[nodeId] = { ...node, state: to };
-  return done;
-}
-
-function nodeFenced(state: ClusterState, nodeId: number, bootId: string): ApplyResult {
-  const node = state.nodes[nodeId];
-  if (node === undefined || node.bootId !== bootId)
-    return refuse('HF_NOT_FOUND', `node ${nodeId} is not in boot ${bootId}`);
-  const fencedBootIds = [...node.fencedBootIds.filter((id) => id !== bootId), bootId].slice(-limits.fencedBootsKept);
-  state.nodes[nodeId] = { ...node, state: 'unknown', fencedBootIds };
-  for (const service of Object.values(state.services)) {
-    if (service.nodeId === nodeId && service.bootId === bootId && needsFencing(service.state)) {
-      state.services[service.sid] = { ...service, state: 'fence', running: false };
-    }
-  }
-  return done;
 }
 
 export function isFenced(state: ClusterState, nodeId: number, bootId: string): boolean {
   return state.nodes[nodeId]?.fencedBootIds.includes(bootId) ?? false;
-}
-
-/** The safety rule, where it cannot be walked around: a command that breaks it is refused on every node. */
-function serviceState(state: ClusterState, command: Command & { type: 'service-state' }, index: number): ApplyResult {
-  const service = state.services[command.sid];
-  if (service === undefined) return refuse('HF_NOT_FOUND', `there is no resource ${command.sid}`);
-  if (service.uid !== command.expectUid) return refuse('HF_BUSY', `${command.sid} has changed meanwhile`);
-  if (!isTransition(service.state, command.state)) {
-    return refuse('HF_ARGUMENT', `${command.sid} cannot go from ${service.state} to ${command.state}`);
-  }
-  const moves = command.nodeId !== service.nodeId;
-  if (mayRun(service.state) && command.state !== 'recovery' && moves) {
-    return refuse('HF_ARGUMENT', `${command.sid} may still run on node ${service.nodeId}`);
-  }
-  if (command.state === 'recovery' && !provedDead(state, service)) {
-    return refuse('HF_ARGUMENT', `node ${service.nodeId} is not declared fenced`);
-  }
-  if (service.state === 'fence' && command.state !== 'recovery' && provedDead(state, service)) {
-    return refuse('HF_ARGUMENT', `node ${service.nodeId} was declared fenced: ${command.sid} can only be recovered`);
-  }
-  const bootId = bootFor(state, service, command);
-  if (mayRun(command.state) && bootId === null) {
-    return refuse('HF_ARGUMENT', `node ${command.nodeId} cannot run ${command.sid}: it is not online`);
-  }
-  state.services[command.sid] = {
-    ...service,
-    state: command.state,
-    nodeId: command.nodeId,
-    bootId,
-    uid: index,
-    running: false,
-    reason: command.reason,
-    stopFailed: service.state === 'request_stop' && command.state === 'error',
-  };
-  return done;
-}
-
-function provedDead(state: ClusterState, service: ServiceRecord): boolean {
-  return service.nodeId !== null && service.bootId !== null && isFenced(state, service.nodeId, service.bootId);
-}
-
-function bootFor(
-  state: ClusterState,
-  service: ServiceRecord,
-  command: Command & { type: 'service-state' },
-): string | null {
-  if (command.nodeId === null) return null;
-  const staysInPlace = mayRun(service.state) && service.nodeId === command.nodeId;
-  // What may already run keeps the boot it may run in, except that an error's node may have rebooted since.
-  if (staysInPlace && service.state !== 'error') return service.bootId;
-  if (!mayRun(command.state)) return service.bootId;
-  const node = state.nodes[command.nodeId];
-  if (node === undefined || node.state !== 'online' || node.fencedBootIds.includes(node.bootId)) return null;
-  return node.bootId;
-}
-
-function forget(state: ClusterState, sid: string, expectUid: number): ApplyResult {
-  const service = state.services[sid];
-  if (service === undefined) return refuse('HF_NOT_FOUND', `there is no resource ${sid}`);
-  const idle = service.state === 'stopped' || service.state === 'request_start';
-  if (service.uid !== expectUid || !service.removing || !idle) return refuse('HF_BUSY', `${sid} is not stopped`);
-  delete state.services[sid];
-  return done;
 }
