@@ -23,7 +23,7 @@ export function addResource(
   if (Object.keys(state.services).length >= limits.services) {
     return refuse('HF_BUSY', `the cluster holds ${limits.services} resources already: remove one first`);
   }
-  if (settingsBytes(state) + bytesOf(settings) > limits.settingsBytes) return tooLarge;
+  if (settingsBytes(state) + bytesOf(settings) > limits.settingsBytes) return tooLarge();
   const problem = problemOf(state, sid, settings);
   if (problem !== null) return problem;
   state.services[sid] = {
@@ -93,15 +93,18 @@ export function setResource(state: ClusterState, command: Command & { type: 'res
     // A new wish is a new chance.
     failedNodeIds: changes.requested === undefined ? service.failedNodeIds : [],
   };
-  if (settingsBytes(state) - bytesOf(service) + bytesOf(changed) > limits.settingsBytes) return tooLarge;
+  if (settingsBytes(state) - bytesOf(service) + bytesOf(changed) > limits.settingsBytes) return tooLarge();
   state.services[sid] = changed;
   return done;
 }
 
-const tooLarge = refuse(
-  'HF_BUSY',
-  `parameters and comments of all resources may not exceed ${limits.settingsBytes} bytes: shorten or remove some`,
-);
+/** Not a constant: this file and the one with the limits import each other. */
+function tooLarge(): ApplyResult {
+  return refuse(
+    'HF_BUSY',
+    `parameters and comments of all resources may not exceed ${limits.settingsBytes} bytes: shorten or remove some`,
+  );
+}
 
 /** Characters count as one byte each: a bound for people's texts, not an account. */
 function bytesOf({ parameters, comment }: Pick<ResourceSettings, 'parameters' | 'comment'>): number {
