@@ -1,22 +1,46 @@
-import type { Command, ResourceSettings } from '../core/cluster-state.js';
+import type { ClusterOptions } from '../core/cluster-options.js';
+import type { Command } from '../core/cluster-state.js';
+import { compileRules } from '../core/compiled-rules.js';
 import { HoldfastError } from '../core/errors.js';
-import { nearestName } from '../core/nearest-name.js';
+import type { Explanation } from '../core/explanation.js';
+import type { NodeState } from '../core/node-state.js';
+import type { Preview } from '../core/preview.js';
+import type { Group } from '../core/rules.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
-import type { Agent } from './agent.js';
-import type { AgentControl, Mutation, ResourceConfig, ResourceOptions } from './control.js';
+import { planConfirmOff, planMaintenance, planMove } from './cluster-changes.js';
+import type { AgentControl, Committed, Decision, Mutation, ResourceConfig, RuleReport } from './control.js';
+import { serviceNamed } from './known-names.js';
+import { type ChangeContext, type PlannedChange, planned, ruleInput, tryOut } from './planned-change.js';
+import { planGroup, planGroupRemove, planRule, planRuleRemove } from './policy-changes.js';
+import { planAdd, planRemove, planSet, planStop } from './resource-changes.js';
 import type { AgentEvent, StatusReport, TimingReport } from './status.js';
+
+/** What is needed of the agent; `Agent` is one. */
+export interface ControlledAgent {
+  readonly node: NodeState;
+  request(command: Command): Promise<number>;
+  subscribe(listener: (event: AgentEvent) => void): () => void;
+  decisions(limit: number): readonly Decision[];
+  prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void>;
+}
+
+/** What is told of the agent and of its cluster, worked out whenever somebody asks. */
+export interface Reports {
+  readonly status: () => StatusReport;
+  readonly timing: () => TimingReport;
+  /** Why the resource of that full name is where it is. */
+  readonly explain: (sid: string) => Explanation;
+  /** What would become of a command that would be accepted. */
+  readonly preview: (command: Command) => Preview;
+}
 
 /** The status socket's view of this agent: checks a change as far as this node can, then asks for it. */
 export class LocalControl implements AgentControl {
-  readonly #agent: Agent;
+  readonly #agent: ControlledAgent;
   readonly #drivers: ReadonlyMap<string, ResourceDriver>;
-  readonly #reports: { readonly status: () => StatusReport; readonly timing: () => TimingReport };
+  readonly #reports: Reports;
 
-  constructor(
-    agent: Agent,
-    drivers: ReadonlyMap<string, ResourceDriver>,
-    reports: { status: () => StatusReport; timing: () => TimingReport },
-  ) {
+  constructor(agent: ControlledAgent, drivers: ReadonlyMap<string, ResourceDriver>, reports: Reports) {
     this.#agent = agent;
     this.#drivers = drivers;
     this.#reports = reports;
@@ -31,122 +55,131 @@ export class LocalControl implements AgentControl {
   }
 
   resources(): readonly ResourceConfig[] {
-    return Object.values(this.#agent.node.log.committed.services)
+    return Object.values(this.#state.services)
       .sort((a, b) => (a.sid < b.sid ? -1 : 1))
-      .map(({ sid, agent, parameters, requested, comment, maxRestart }) => ({
-        sid,
-        agent,
-        parameters,
-        state: requested,
-        comment,
-        maxRestart,
+      .map((service) => ({
+        sid: service.sid,
+        agent: service.agent,
+        parameters: service.parameters,
+        state: service.requested,
+        comment: service.comment,
+        maxRestart: service.maxRestart,
+        maxRelocate: service.maxRelocate,
+        failback: service.failback,
+        autoRebalance: service.autoRebalance,
+        group: service.group,
+        priority: service.priority,
+        requires: service.requires,
+        after: service.after,
+        cpus: service.cpus,
+        memoryMiB: service.memoryMiB,
       }));
+  }
+
+  groups(): readonly Group[] {
+    return Object.values(this.#state.groups).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  rules(): readonly RuleReport[] {
+    const { dropped, warnings } = compileRules(ruleInput(this.#state, this.#nodeNames));
+    return Object.values(this.#state.rules)
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map((rule) => ({
+        rule,
+        dropped: dropped.find((note) => note.ruleId === rule.id)?.reason ?? null,
+        warnings: warnings.filter((note) => note.ruleId === rule.id).map((note) => note.reason),
+      }));
+  }
+
+  options(): ClusterOptions {
+    return this.#state.options;
+  }
+
+  resolve(sid: string): string {
+    return serviceNamed(this.#state, sid).sid;
+  }
+
+  explain(sid: string): Explanation {
+    return this.#reports.explain(this.resolve(sid));
+  }
+
+  decisions(limit: number): readonly Decision[] {
+    return this.#agent.decisions(limit);
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {
     return this.#agent.subscribe(listener);
   }
 
-  async mutate(mutation: Mutation): Promise<{ readonly index: number }> {
-    const command = await this.#command(mutation);
-    return { index: await this.#agent.request(command) };
+  prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void> {
+    return this.#agent.prepareShutdown(kind);
   }
 
-  async #command(mutation: Mutation): Promise<Command> {
+  async mutate(mutation: Mutation): Promise<Committed> {
+    const { command, ...told } = await this.#plan(mutation);
+    return { index: await this.#agent.request(command), ...told };
+  }
+
+  async preview(mutation: Mutation): Promise<Preview> {
+    const { command, warnings } = await this.#plan(mutation);
+    const { result } = tryOut(this.#state, command);
+    if (!result.ok) throw new HoldfastError(result.code, result.message);
+    const preview = this.#reports.preview(command);
+    return { ...preview, warnings: [...new Set([...warnings, ...preview.warnings])] };
+  }
+
+  async #plan(mutation: Mutation): Promise<PlannedChange> {
+    const context = this.#context();
     switch (mutation.type) {
       case 'add':
-        return this.#add(mutation.sid, mutation.options);
+        return planAdd(context, mutation);
       case 'set':
-        return this.#set(mutation.sid, mutation.options, mutation.unset);
+        return planSet(context, mutation);
       case 'remove':
-        this.#known(mutation.sid);
-        return { type: 'resource-remove', sid: mutation.sid };
+        return planRemove(context, mutation);
+      case 'stop':
+        return planStop(context, mutation);
+      case 'move':
+        return planMove(context, mutation);
+      case 'group-add':
+      case 'group-set':
+        return planGroup(context, mutation);
+      case 'group-remove':
+        return planGroupRemove(context, mutation);
+      case 'rule-add':
+      case 'rule-set':
+        return planRule(context, mutation);
+      case 'rule-remove':
+        return planRuleRemove(context, mutation);
+      case 'options':
+        return planned('', { type: 'options-set', changes: mutation.changes });
+      case 'maintenance':
+        return planMaintenance(context, mutation);
+      case 'disarm':
+        return planned('', { type: 'disarm', mode: mutation.mode });
+      case 'arm':
+        return planned('', { type: 'arm' });
+      case 'confirm-off':
+        return planConfirmOff(context, mutation);
     }
   }
 
-  async #add(sid: string, options: ResourceOptions): Promise<Command> {
-    if (options.agent === undefined) {
-      throw new HoldfastError('HF_ARGUMENT', `${sid} needs an agent: give one, as in --agent ocf:heartbeat:IPaddr2`);
-    }
-    const { agent, parameters = {} } = options;
-    await this.#driver(sid).validate({ sid, agent, parameters });
-    const { state: requested, comment, maxRestart } = { ...optionDefaults, ...options };
-    return { type: 'resource-add', sid, agent, parameters, requested, comment, maxRestart };
+  get #state() {
+    return this.#agent.node.log.committed;
   }
 
-  async #set(sid: string, options: ResourceOptions, unset: readonly string[]): Promise<Command> {
-    const known = this.#known(sid);
-    this.#refuseInVain(sid, options);
-    const agent = options.agent ?? known.agent;
-    const merged = { ...known.parameters, ...options.parameters };
-    const { parametersToUnset, defaults } = split(unset, merged);
-    const kept = Object.entries(merged).filter(([name]) => !parametersToUnset.includes(name));
-    const changesIdentity =
-      options.agent !== undefined || options.parameters !== undefined || parametersToUnset.length > 0;
-    if (changesIdentity) await this.#driver(sid).validate({ sid, agent, parameters: Object.fromEntries(kept) });
-    const { state, ...rest } = options;
-    const changes: Partial<ResourceSettings> = {
-      ...defaults,
-      ...rest,
-      ...(state === undefined ? {} : { requested: state }),
+  get #nodeNames(): readonly string[] {
+    const voters = this.#agent.node.cluster?.electorate.nodes ?? [];
+    return voters.map(({ name }) => name);
+  }
+
+  #context(): ChangeContext {
+    const peers = this.#agent.node.cluster?.peers;
+    return {
+      state: this.#state,
+      nodeNames: this.#nodeNames,
+      drivers: this.#drivers,
+      lrmOf: (nodeId) => peers?.get(nodeId)?.heartbeat?.lrm ?? null,
     };
-    return { type: 'resource-set', sid, changes, unset: parametersToUnset };
   }
-
-  /** What would be accepted and have no effect. */
-  #refuseInVain(sid: string, options: ResourceOptions): void {
-    const service = this.#agent.node.log.committed.services[sid];
-    if (service?.removing) {
-      throw new HoldfastError('HF_BUSY', `${sid} is being removed: wait until it is gone, then add it anew`);
-    }
-    if (service?.state === 'error' && options.state === 'started') {
-      const first = `'holdfast disable ${sid}' stops it and clears the error, then enable it`;
-      throw new HoldfastError('HF_BUSY', `${sid} is in error (${service.reason}): ${first}`);
-    }
-  }
-
-  #known(sid: string): ResourceConfig {
-    const all = this.resources();
-    const found = all.find((resource) => resource.sid === sid);
-    if (found !== undefined) return found;
-    const near = nearestName(
-      sid,
-      all.map((resource) => resource.sid),
-    );
-    const hint = near === undefined ? `'holdfast config' lists them` : `did you mean ${near}?`;
-    throw new HoldfastError('HF_NOT_FOUND', `there is no resource ${sid}: ${hint}`);
-  }
-
-  #driver(sid: string): ResourceDriver {
-    const type = sid.slice(0, Math.max(0, sid.indexOf(':')));
-    const driver = this.#drivers.get(type);
-    if (driver !== undefined) return driver;
-    const types = [...this.#drivers.keys()].join(', ');
-    throw new HoldfastError('HF_ARGUMENT', `${sid}: there are no resources of type '${type}': use one of ${types}`);
-  }
-}
-
-const optionDefaults = { comment: '', maxRestart: 1, state: 'started' } as const;
-
-/** Names to unset are parameters of the resource, or options that go back to their defaults. */
-function split(
-  unset: readonly string[],
-  parameters: Readonly<Record<string, string>>,
-): { parametersToUnset: string[]; defaults: Partial<ResourceSettings> } {
-  const parametersToUnset: string[] = [];
-  const defaults: { -readonly [K in keyof ResourceSettings]?: ResourceSettings[K] } = {};
-  for (const name of unset) {
-    if (Object.hasOwn(parameters, name)) parametersToUnset.push(name);
-    else if (name === 'comment') defaults.comment = optionDefaults.comment;
-    else if (name === 'maxRestart') defaults.maxRestart = optionDefaults.maxRestart;
-    else if (name === 'state') defaults.requested = optionDefaults.state;
-    else throw new HoldfastError('HF_ARGUMENT', unknownName(name, parameters));
-  }
-  return { parametersToUnset, defaults };
-}
-
-function unknownName(name: string, parameters: Readonly<Record<string, string>>): string {
-  const known = [...Object.keys(parameters), ...Object.keys(optionDefaults)];
-  const near = nearestName(name, known);
-  return `cannot unset '${name}': ${near === undefined ? `only ${known.join(', ')} can be unset` : `did you mean '${near}'?`}`;
 }

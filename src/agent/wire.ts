@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { limits } from '../core/cluster-state.js';
 import { type ErrorCode, errorCodes } from '../core/errors.js';
 import type { Message } from '../core/messages.js';
+import { commandSchema, count, entriesSchema, longText, shortText, sid, snapshotSchema } from './log-schema.js';
 
 /**
  * Messages as bytes. What comes in is hostile until it has passed the schema: bounded, complete, nothing unknown.
  * A message larger than one multicast is split; the parts of one sender arrive in order, or not at all.
  */
 
-const wireVersion = 1;
+const wireVersion = 2;
 /** A snapshot of `limits.services` resources with moderate parameters stays below this. */
 const maxMessageBytes = 64 * 1024 * 1024;
 /** In multicasts of 64 KiB or more no message has more; without a limit, parts without content would pile up for ever. */
@@ -16,106 +17,13 @@ const maxParts = 1_024;
 /** version, part index, part count, message number: four 32-bit numbers. */
 const headerBytes = 16;
 
-const count = z.int().nonnegative();
-const shortText = z.string().max(256);
-const longText = z.string().max(4_096);
-const sid = z.string().regex(/^[a-z][a-z0-9]*:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/);
-const parameterName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,63}$/);
-const parameters = z
-  .record(parameterName, longText)
-  .refine((record) => Object.keys(record).length <= limits.parameters);
-const serviceState = z.enum(['request_start', 'started', 'request_stop', 'stopped', 'fence', 'recovery', 'error']);
-const settings = {
-  agent: shortText,
-  parameters,
-  requested: z.enum(['started', 'stopped', 'disabled']),
-  comment: longText,
-  maxRestart: z.int().min(0).max(100),
-};
-
-const command = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('resource-add'), sid, ...settings }),
-  z.strictObject({
-    type: z.literal('resource-set'),
-    sid,
-    changes: z.strictObject(settings).partial(),
-    unset: z.array(parameterName).max(limits.parameters),
-  }),
-  z.strictObject({ type: z.literal('resource-remove'), sid }),
-  z.strictObject({
-    type: z.literal('node-up'),
-    nodeId: count,
-    name: shortText,
-    bootId: shortText,
-    fenceBoundMs: count,
-  }),
-  z.strictObject({ type: z.literal('node-state'), nodeId: count, state: z.enum(['unknown', 'fence']) }),
-  z.strictObject({
-    type: z.literal('node-fenced'),
-    nodeId: count,
-    bootId: shortText,
-    proof: z.enum(['takeover', 'reboot']),
-  }),
-  z.strictObject({
-    type: z.literal('service-state'),
-    sid,
-    expectUid: count,
-    state: serviceState,
-    nodeId: count.nullable(),
-    reason: longText,
-  }),
-  z.strictObject({ type: z.literal('service-running'), sid, uid: count }),
-  z.strictObject({ type: z.literal('service-forget'), sid, expectUid: count }),
-]);
-
-const entry = z.strictObject({
-  index: count,
-  epoch: count,
-  command,
-  origin: z.strictObject({ nodeId: count, requestId: shortText }).nullable(),
-  wallMs: z.number(),
-});
-
-const nodeRecord = z.strictObject({
-  nodeId: count,
-  name: shortText,
-  bootId: shortText,
-  fenceBoundMs: count,
-  state: z.enum(['online', 'unknown', 'fence']),
-  fencedBootIds: z.array(shortText).max(limits.fencedBootsKept),
-});
-
-const serviceRecord = z.strictObject({
-  ...settings,
-  sid,
-  state: serviceState,
-  nodeId: count.nullable(),
-  bootId: shortText.nullable(),
-  uid: count,
-  running: z.boolean(),
-  reason: longText,
-  removing: z.boolean(),
-  stopFailed: z.boolean(),
-  addedIndex: count,
-});
-
-export const snapshotSchema = z.strictObject({
-  index: count,
-  state: z.strictObject({
-    nodes: z.record(z.string().regex(/^\d{1,10}$/), nodeRecord),
-    services: z.record(sid, serviceRecord),
-  }),
-});
-
-export const entriesSchema = z.array(entry).max(4_096);
-
 const lrmReport = z.strictObject({
   results: z
     .array(
       z.strictObject({
         sid,
         uid: count,
-        outcome: z.enum(['running', 'stopped', 'error']),
+        outcome: z.enum(['running', 'stopped', 'error', 'ready', 'left']),
         detail: z.string().max(16_384),
       }),
     )
@@ -124,6 +32,21 @@ const lrmReport = z.strictObject({
   probedThrough: z.int(),
   canRun: z.boolean(),
   active: z.boolean(),
+  mode: z.enum(['active', 'maintenance', 'shutdown', 'restart', 'disarm']),
+  leaving: z.boolean(),
+  empty: z.boolean(),
+  released: z.boolean(),
+  migratesLive: z.array(shortText).max(64),
+  revision: count,
+});
+
+const amount = z.number().nonnegative();
+const loadReport = z.strictObject({
+  node: z.strictObject({ cpus: amount, memoryBytes: amount, usedCpus: amount, usedMemoryBytes: amount }),
+  otherGuests: count,
+  services: z
+    .array(z.strictObject({ sid, maxCpus: amount, maxMemoryBytes: amount, cpus: amount, memoryBytes: amount }))
+    .max(limits.services),
 });
 
 /** CPG_MEMBERS_MAX of corosync. */
@@ -131,7 +54,7 @@ const perNode = 128;
 
 const ack = z.strictObject({ type: z.literal('ack'), epoch: count, index: count, valid: z.boolean() });
 
-const message = z.discriminatedUnion('type', [
+const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('heartbeat'),
     incarnation: shortText,
@@ -147,6 +70,7 @@ const message = z.discriminatedUnion('type', [
     echoes: z.array(z.strictObject({ nodeId: count, incarnation: shortText, seq: count })).max(perNode),
     silences: z.array(z.strictObject({ nodeId: count, silenceMs: count })).max(perNode),
     lrm: lrmReport,
+    load: loadReport.nullable(),
   }),
   z.strictObject({ type: z.literal('prepare'), epoch: count }),
   z.strictObject({
@@ -184,7 +108,7 @@ const message = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('append'), epoch: count, entries: entriesSchema, commitIndex: count }),
   ack,
   z.strictObject({ type: z.literal('commit'), epoch: count, commitIndex: count }),
-  z.strictObject({ type: z.literal('request'), requestId: shortText, command }),
+  z.strictObject({ type: z.literal('request'), requestId: shortText, command: commandSchema }),
   z.strictObject({
     type: z.literal('refusal'),
     to: count,
@@ -291,7 +215,7 @@ function parse(body: Buffer): Decoded {
     return refused('not JSON');
   }
   const checked = message.safeParse(value);
-  if (checked.success) return { type: 'message', message: checked.data as Message };
+  if (checked.success) return { type: 'message', message: checked.data };
   const issue = checked.error.issues[0];
   return refused(`malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message ?? 'unknown'}`);
 }

@@ -12,6 +12,7 @@ const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   HF_FORBIDDEN: 403,
   HF_NOT_FOUND: 404,
   HF_EXISTS: 409,
+  HF_CONFLICT: 409,
   HF_CONFIG: 500,
   HF_ADDON: 500,
   HF_WATCHDOG: 500,

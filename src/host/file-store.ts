@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { entriesSchema, snapshotSchema } from '../agent/wire.js';
+import { entriesSchema, snapshotSchema } from '../agent/log-schema.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
 import type { LoadResult, Store } from '../ports/store.js';
