@@ -1,0 +1,234 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type ApplyResult, apply, type ClusterState, emptyState, type ServiceRecord } from '../core/cluster-state.js';
+import type { DurableRecord } from '../core/log.js';
+import type { Entry } from '../core/messages.js';
+import { mayRun } from '../core/service-states.js';
+
+/**
+ * What must never be, checked at every change of the world's truth and outside the code under test. It knows the
+ * one true log: the first commit of each index by anybody.
+ */
+export interface Violation {
+  readonly atMs: number;
+  readonly rule: Rule;
+  readonly text: string;
+}
+
+export type Rule =
+  /** A resource truly runs on two nodes. */
+  | 'runs-twice'
+  /** A node out of quorum for its bound still runs something. */
+  | 'outlives-bound'
+  /** Declared fenced in a boot that lives with something running or a watchdog that it may pet. */
+  | 'fenced-alive'
+  /** Knows that its boot is declared fenced, and goes on. */
+  | 'fenced-goes-on'
+  /** Another entry in the place of a committed one. */
+  | 'log-changed'
+  /** A commit behind a gap. */
+  | 'log-gap'
+  /** Committed though no quorum has stored it. */
+  | 'commit-without-quorum'
+  /** A state that the true log does not add up to. */
+  | 'state-differs'
+  /** A start, stop or move that the true log does not ask for, as far as that node may know it. */
+  | 'unjustified'
+  /** A start without a watchdog that counts on a lease. */
+  | 'unprotected'
+  /** Disarmed while something runs. */
+  | 'disarmed'
+  /** Acts in a boot that has ended. */
+  | 'acts-after-death'
+  /** An assertion of the core has failed, or a port was used as it must not be. */
+  | 'agent-failed'
+  /** A message does not come out of the bytes as it went in. */
+  | 'wire-differs';
+
+/** A machine as the rules see it. */
+export interface Witness {
+  readonly nodeId: number;
+  readonly name: string;
+  readonly votes: number;
+  readonly up: boolean;
+  readonly bootId: string;
+  readonly running: ReadonlySet<string>;
+  /** Its watchdog counts, or a process could pet it. */
+  readonly watchdogCounts: boolean;
+  /** What its store would give to an agent that starts now. */
+  readonly stored: DurableRecord | null;
+}
+
+export interface InvariantsInput {
+  readonly nowMs: () => number;
+  readonly witnesses: () => readonly Witness[];
+  /** Votes that make a quorum, and those of a quorum device, which stores nothing. */
+  readonly quorum: () => { readonly votes: number; readonly deviceVotes: number };
+  readonly onViolation: (violation: Violation) => void;
+  readonly onCommitted: (entry: Entry, result: ApplyResult) => void;
+  readonly onDeclared: (nodeId: number, bootId: string, index: number) => void;
+}
+
+const limits = { violations: 1_000, historyPerService: 64 } as const;
+/** A node's state is compared with the true one at every so manieth commit. */
+const compareEvery = 64;
+
+export class Invariants {
+  readonly violations: Violation[] = [];
+  /** The true log behind `baseIndex`. */
+  readonly trueLog: Entry[] = [];
+  readonly baseIndex: number;
+  /** What the true log adds up to. */
+  readonly oracle: ClusterState;
+  readonly #input: InvariantsInput;
+  /** Per service: its records in the oracle, each from an index on. */
+  readonly #history = new Map<string, { readonly index: number; readonly service: ServiceRecord | undefined }[]>();
+  #observed = 0;
+
+  constructor(initial: DurableRecord | undefined, input: InvariantsInput) {
+    this.#input = input;
+    this.oracle = initial === undefined ? emptyState() : structuredClone(initial.snapshot.state);
+    this.baseIndex = initial?.commitIndex ?? 0;
+    for (const entry of initial?.entries ?? []) {
+      if (entry.index <= this.baseIndex) apply(this.oracle, entry.command, entry.index);
+    }
+    this.#noteServices(this.baseIndex, Object.keys(this.oracle.services));
+  }
+
+  get committedIndex(): number {
+    return this.baseIndex + this.trueLog.length;
+  }
+
+  violate(rule: Rule, text: string): void {
+    if (this.violations.length >= limits.violations) return;
+    const violation = { atMs: this.#input.nowMs(), rule, text };
+    this.violations.push(violation);
+    this.#input.onViolation(violation);
+  }
+
+  // ---- what runs where ----
+
+  begins(sid: string, on: Witness): void {
+    const other = this.#input.witnesses().find((node) => node.nodeId !== on.nodeId && node.running.has(sid));
+    if (other !== undefined) this.violate('runs-twice', `${sid} runs on ${other.name} and on ${on.name}`);
+    if (!on.up) this.violate('acts-after-death', `${sid} begins to run on ${on.name}, which is off`);
+  }
+
+  // ---- the log ----
+
+  /** A node has committed up to `to.commitIndex`; `from` is what it knew before. */
+  committed(node: Witness, from: DurableRecord, to: DurableRecord, state: ClusterState): void {
+    for (let index = from.commitIndex + 1; index <= to.commitIndex; index++) {
+      this.#committed(node, index, entryAt(to, index) ?? entryAt(from, index), to, state);
+    }
+    const jumped = to.snapshot !== from.snapshot && to.snapshot.index > from.commitIndex;
+    if (jumped || ++this.#observed % compareEvery === 0) this.#compare(node, to.commitIndex, state);
+  }
+
+  #committed(node: Witness, index: number, entry: Entry | undefined, record: DurableRecord, state: ClusterState): void {
+    const first = this.trueLog[index - this.baseIndex - 1];
+    if (first !== undefined) {
+      if (entry !== undefined && !sameEntry(entry, first)) {
+        this.violate('log-changed', `${node.name} commits another ${index} than was committed before`);
+      }
+      return;
+    }
+    if (index <= this.baseIndex) return;
+    if (entry === undefined || index !== this.committedIndex + 1) {
+      const text = `${node.name} has ${record.commitIndex} committed, but nobody has committed ${this.committedIndex + 1}`;
+      this.violate('log-gap', `${text} (${Object.keys(state.services).length} services)`);
+      return;
+    }
+    this.#first(node, entry);
+  }
+
+  #first(node: Witness, entry: Entry): void {
+    this.#checkStored(node, entry);
+    this.trueLog.push(entry);
+    const result = apply(this.oracle, entry.command, entry.index);
+    const sids = 'sid' in entry.command ? [entry.command.sid] : Object.keys(this.oracle.services);
+    this.#noteServices(entry.index, sids);
+    this.#input.onCommitted(entry, result);
+    if (entry.command.type === 'node-fenced' && result.ok) {
+      this.#declared(entry.command.nodeId, entry.command.bootId, entry.index);
+    }
+  }
+
+  #checkStored(node: Witness, entry: Entry): void {
+    const { votes, deviceVotes } = this.#input.quorum();
+    let stored = deviceVotes;
+    for (const witness of this.#input.witnesses()) {
+      const { stored: record } = witness;
+      if (record === null) continue;
+      const own = entryAt(record, entry.index);
+      if (record.snapshot.index >= entry.index || (own !== undefined && sameEntry(own, entry))) stored += witness.votes;
+    }
+    if (stored < votes) {
+      const text = `${node.name} commits ${entry.index} (${entry.command.type}), which only ${stored} votes have stored`;
+      this.violate('commit-without-quorum', text);
+    }
+  }
+
+  #noteServices(index: number, sids: readonly string[]): void {
+    for (const sid of sids) {
+      const service = this.oracle.services[sid];
+      let history = this.#history.get(sid);
+      if (history === undefined) {
+        history = [];
+        this.#history.set(sid, history);
+      }
+      if (history.at(-1)?.service === service) continue;
+      history.push({ index, service });
+      if (history.length > limits.historyPerService) history.shift();
+    }
+  }
+
+  #compare(node: Witness, index: number, state: ClusterState): void {
+    if (index !== this.committedIndex || isDeepStrictEqual(state, this.oracle)) return;
+    this.violate('state-differs', `${node.name} has another state at ${index} than the log adds up to`);
+  }
+
+  #declared(nodeId: number, bootId: string, index: number): void {
+    this.#input.onDeclared(nodeId, bootId, index);
+    const node = this.#input.witnesses().find((witness) => witness.nodeId === nodeId);
+    if (node === undefined || !node.up || node.bootId !== bootId) return;
+    if (node.running.size === 0 && !node.watchdogCounts) return;
+    const what = node.running.size > 0 ? `runs ${[...node.running].join(' ')}` : 'has a watchdog that counts';
+    this.violate('fenced-alive', `${node.name} is declared fenced (entry ${index}) while it lives and ${what}`);
+  }
+
+  // ---- what nodes do ----
+
+  /** A start, stop or move is asked of a driver, by an agent that knows the log up to `commitIndex`. */
+  operates(node: Witness, operation: 'start' | 'stop' | 'migrate', sid: string, commitIndex: number): void {
+    const service = this.#serviceAt(sid, commitIndex);
+    const ours = service !== undefined && service.nodeId === node.nodeId && mayRun(service.state);
+    if (!ours || (service.bootId !== null && service.bootId !== node.bootId)) {
+      const place = service === undefined ? 'is unknown' : `is ${service.state} on node ${service.nodeId}`;
+      this.violate('unjustified', `${operation} of ${sid} on ${node.name}; at ${commitIndex} of the log it ${place}`);
+    }
+    if (operation === 'start' && this.#isFenced(node)) {
+      this.violate('unjustified', `start of ${sid} on ${node.name}, in a boot that was declared fenced`);
+    }
+  }
+
+  #isFenced(node: Witness): boolean {
+    return this.oracle.nodes[node.nodeId]?.fencedBootIds.includes(node.bootId) ?? false;
+  }
+
+  #serviceAt(sid: string, index: number): ServiceRecord | undefined {
+    const history = this.#history.get(sid) ?? [];
+    for (let i = history.length - 1; i >= 0; i--) {
+      const known = history[i];
+      if (known !== undefined && known.index <= index) return known.service;
+    }
+    return undefined;
+  }
+}
+
+function entryAt(record: DurableRecord, index: number): Entry | undefined {
+  return record.entries[index - record.snapshot.index - 1];
+}
+
+function sameEntry(a: Entry, b: Entry): boolean {
+  return a === b || (a.epoch === b.epoch && a.index === b.index && isDeepStrictEqual(a.command, b.command));
+}
