@@ -1,13 +1,14 @@
 import { budgetLines } from '../core/budget.js';
-import type { ServiceRecord } from '../core/cluster-state.js';
+import type { Disarm, NodeRecord, ServiceRecord } from '../core/cluster-state.js';
+import { waitsFor } from '../core/dependencies.js';
 import { nodeName, quorumVotes, votesOf } from '../core/electorate.js';
 import { heartbeatMs } from '../core/heartbeats.js';
 import { isHeld } from '../core/lease.js';
-import { isMine } from '../core/lrm.js';
+import { isMine, type Unit } from '../core/lrm.js';
 import { managerInput } from '../core/manager-turn.js';
 import { isQuorate } from '../core/membership.js';
 import type { ClusterPart, NodeState } from '../core/node-state.js';
-import { needsFencing } from '../core/service-states.js';
+import { mayRun, needsFencing } from '../core/service-states.js';
 import { untilTakeoverMs } from '../core/takeover.js';
 import type { KeeperStats, WatchdogInfo } from '../ports/watchdog.js';
 import type {
@@ -34,6 +35,8 @@ export interface ReportInput {
   readonly watchdogProblem: string | null;
   readonly keeper: KeeperStats | null;
   readonly storeProblem: string | null;
+  /** Types of resources that there is a driver for. */
+  readonly resourceTypes: readonly string[];
 }
 
 export function statusReport(input: ReportInput): StatusReport {
@@ -68,7 +71,15 @@ export function statusReport(input: ReportInput): StatusReport {
     services: Object.values(node.log.committed.services)
       .sort((a, b) => (a.sid < b.sid ? -1 : 1))
       .map((service) => serviceStatus(input, service)),
+    disarm: node.log.committed.disarm && disarmStatus(node.log.committed.disarm),
+    options: node.log.committed.options,
+    rulesDropped: cluster === null ? [] : managerInput(node, cluster, input.nowMs).rules.dropped,
+    resourceTypes: input.resourceTypes,
   };
+}
+
+function disarmStatus({ mode, phase }: Disarm): Pick<Disarm, 'mode' | 'phase'> {
+  return { mode, phase };
 }
 
 function watchdogStatus({ watchdog, keeper, node, watchdogProblem, nowMs }: ReportInput): WatchdogStatus {
@@ -140,58 +151,110 @@ function nodeStatus(input: ReportInput, cluster: ClusterPart, nodeId: number): N
   const heartbeat = cluster.peers.get(nodeId)?.heartbeat ?? null;
   const heardMs = cluster.heardMs.get(nodeId);
   const record = node.log.committed.nodes[nodeId];
+  const services = Object.values(node.log.committed.services);
   return {
     nodeId,
     name: nodeName(cluster.electorate, nodeId),
-    state: record?.fencedBootIds.includes(record.bootId) ? 'fenced' : (record?.state ?? 'unknown'),
+    state: record === undefined ? 'unknown' : nodeStateShown(record),
+    maintenance: record?.maintenance ?? false,
+    mode: heartbeat?.lrm.mode ?? null,
+    unprotected: record?.unprotected ?? false,
     lastHeardAgoMs: heardMs === undefined ? null : Math.max(0, nowMs - heardMs),
     protection: (heartbeat?.protection as Protection | undefined) ?? null,
     lrm: heartbeat === null ? 'unknown' : heartbeat.lrm.active ? 'active' : 'idle',
     storeOk: heartbeat?.storing ?? null,
     takeoverInMs: takeoverIn(input, cluster, nodeId),
+    services: services.filter((service) => service.nodeId === nodeId && mayRun(service.state)).length,
+    load: cluster.peers.get(nodeId)?.load?.node ?? null,
   };
 }
 
-function takeoverIn({ node }: ReportInput, cluster: ClusterPart, nodeId: number): number | null {
+function nodeStateShown(record: NodeRecord): NodeStatus['state'] {
+  if (record.state === 'online') return record.maintenance ? 'maintenance' : 'online';
+  if (record.state === 'gone') return 'gone';
+  if (record.fencedBootIds.includes(record.bootId)) return 'fenced';
+  return record.releasedBootId === record.bootId ? 'released' : record.state;
+}
+
+function takeoverIn({ node, nowMs }: ReportInput, cluster: ClusterPart, nodeId: number): number | null {
   const record = node.log.committed.nodes[nodeId];
   const inView = cluster.views.view?.members.some((member) => member.nodeId === nodeId) ?? true;
   const holds = Object.values(node.log.committed.services).some((s) => s.nodeId === nodeId && needsFencing(s.state));
-  if (record === undefined || inView || !holds || record.fencedBootIds.includes(record.bootId)) return null;
+  if (record === undefined || inView || !holds || record.unprotected || record.fencedBootIds.includes(record.bootId))
+    return null;
   return untilTakeoverMs(
     cluster.electorate,
-    managerInput(node, cluster).silences.get(nodeId) ?? [],
+    managerInput(node, cluster, nowMs).silences.get(nodeId) ?? [],
     record.fenceBoundMs,
   );
 }
 
-function serviceStatus({ node }: ReportInput, service: ServiceRecord): ServiceStatus {
-  const { cluster } = node;
-  const name = service.nodeId === null || cluster === null ? null : nodeName(cluster.electorate, service.nodeId);
+function serviceStatus(input: ReportInput, service: ServiceRecord): ServiceStatus {
+  const { cluster } = input.node;
+  const name = (nodeId: number | null): string | null =>
+    nodeId === null || cluster === null ? null : nodeName(cluster.electorate, nodeId);
+  const { order, state } = service;
   return {
     sid: service.sid,
-    state: service.state,
+    state,
     requested: service.requested,
-    node: name,
-    detail: service.removing ? 'deleting' : serviceDetail(node, service),
+    node: name(service.nodeId),
+    target: name(service.targetId),
+    order: order && { kind: order.kind, node: name(order.nodeId) ?? '' },
+    failedNodes: [...new Set(service.failedNodeIds.map((nodeId) => name(nodeId) ?? ''))],
+    origin: name(service.maintenanceNodeId),
+    restarts: unitOf(cluster, service)?.restarts ?? null,
+    detail: service.removing ? 'deleting' : serviceDetail(input, service),
   };
 }
 
-function serviceDetail({ cluster }: NodeState, service: ServiceRecord): string | null {
-  if (service.state === 'error') return service.reason;
-  if (service.state === 'recovery' || service.state === 'request_start') return waitingFor(cluster, service);
-  if (service.state === 'request_stop') return 'stopping';
-  if (service.state !== 'started') return null;
-  const unit = cluster !== null && isMine(cluster.lrm, service) ? cluster.lrm.units.get(service.sid) : undefined;
-  if (unit?.condition === 'broken' && unit.detail !== '') return `starting: ${unit.detail}`;
-  return service.running ? null : 'starting';
+/** What this node knows of a service that it runs. */
+function unitOf(cluster: ClusterPart | null, service: ServiceRecord): Unit | undefined {
+  return cluster !== null && isMine(cluster.lrm, service) ? cluster.lrm.units.get(service.sid) : undefined;
 }
 
-function waitingFor(cluster: ClusterPart | null, service: ServiceRecord): string {
-  const looking = [...(cluster?.peers.values() ?? [])]
+function serviceDetail(input: ReportInput, service: ServiceRecord): string | null {
+  const { cluster } = input.node;
+  switch (service.state) {
+    case 'error':
+      return service.reason;
+    case 'recovery':
+      return waitingFor(input, service) ?? service.reason;
+    case 'request_start':
+    case 'request_start_balance':
+      return waitingFor(input, service) ?? 'waiting for a node that can run it';
+    case 'request_stop':
+      return 'stopping';
+    case 'freeze':
+      return `${service.reason}${frozenFor(input, service)}`;
+    case 'started': {
+      const unit = unitOf(cluster, service);
+      if (unit?.condition === 'broken' && unit.detail !== '') return `starting: ${unit.detail}`;
+      return service.running ? null : 'starting';
+    }
+    default:
+      return null;
+  }
+}
+
+/** Only the leader measures it. */
+function frozenFor({ node, nowMs }: ReportInput, { sid, uid }: ServiceRecord): string {
+  const since = node.cluster?.managerMemory.since.get(sid);
+  if (since?.uid !== uid) return '';
+  const limitS = node.log.committed.options.freezeLimitS;
+  const atMost = limitS === 0 ? '' : `, for at most ${limitS} s`;
+  return `; for ${Math.round((nowMs - since.atMs) / 1_000)} s${atMost}`;
+}
+
+/** Why a service that wants a node is not given one; null: nothing stands against it. */
+function waitingFor({ node }: ReportInput, service: ServiceRecord): string | null {
+  const { cluster } = node;
+  if (cluster === null) return null;
+  const looking = [...cluster.peers.values()]
     .filter((peer) => peer.heartbeat !== null && peer.heartbeat.lrm.probedThrough < service.addedIndex)
-    .map((peer) => nodeName(cluster?.electorate ?? { nodes: [], expectedVotes: 0 }, peer.nodeId));
+    .map((peer) => nodeName(cluster.electorate, peer.nodeId));
   if (looking.length > 0) return `waiting until ${looking.join(', ')} has looked whether it runs there`;
-  return 'waiting for a node that can run it';
+  return waitsFor(node.log.committed, service);
 }
 
 export function timingReport(node: NodeState, kappaSource: string): TimingReport {

@@ -1,3 +1,9 @@
+import type { ClusterOptions } from '../core/cluster-options.js';
+import type { Disarm, Order, RequestedState } from '../core/cluster-state.js';
+import type { LrmMode } from '../core/messages.js';
+import type { RuleNote } from '../core/rules.js';
+import type { NodeLoad } from '../core/usage.js';
+
 /** What the agent tells of itself and of the cluster; the body of GET /v1/status, and what the CLI prints. */
 
 export type Protection =
@@ -13,8 +19,17 @@ export type Protection =
 export interface NodeStatus {
   readonly nodeId: number;
   readonly name: string;
-  /** The manager's view; `fenced`: proved to run nothing any more, and not back yet. */
-  readonly state: 'online' | 'unknown' | 'fence' | 'fenced';
+  /**
+   * The manager's view; `maintenance`: online, and to be emptied; `released`: has shut down with nothing running;
+   * `fenced`: proved to run nothing any more, and not back yet; `gone`: not in the list of nodes any more.
+   */
+  readonly state: 'online' | 'maintenance' | 'unknown' | 'released' | 'fence' | 'fenced' | 'gone';
+  /** The operator wants it empty, whether it is online or not. */
+  readonly maintenance: boolean;
+  /** What its local resource manager is about; null: not heard. */
+  readonly mode: LrmMode | null;
+  /** It was disarmed when it was lost, so that no waiting proves that it was reset. */
+  readonly unprotected: boolean;
   /** Milliseconds since this agent last heard a heartbeat of it; null: not since it started. */
   readonly lastHeardAgoMs: number | null;
   readonly protection: Protection | null;
@@ -23,14 +38,28 @@ export interface NodeStatus {
   readonly storeOk: boolean | null;
   /** While it is being fenced: milliseconds until survivors may declare it fenced, at the earliest. */
   readonly takeoverInMs: number | null;
+  /** Services that run there or may. */
+  readonly services: number;
+  /** Null: not measured. */
+  readonly load: NodeLoad | null;
 }
 
 export interface ServiceStatus {
   readonly sid: string;
   readonly state: string;
-  readonly requested: 'started' | 'stopped' | 'disabled';
+  readonly requested: RequestedState;
   readonly node: string | null;
-  /** What the node reports beyond the state: `starting`, `stopping`, an error's sentence; else null. */
+  /** Where it is being moved to. */
+  readonly target: string | null;
+  /** A move that was asked for and has not begun. */
+  readonly order: { readonly kind: Order['kind']; readonly node: string } | null;
+  /** Nodes on which it failed to start since it last ran. */
+  readonly failedNodes: readonly string[];
+  /** Where it goes back to after maintenance. */
+  readonly origin: string | null;
+  /** Times that it was found dead and started again; null: only the node that runs it knows. */
+  readonly restarts: number | null;
+  /** What there is to say beyond the state: `starting`, what it waits for, an error's sentence; else null. */
   readonly detail: string | null;
 }
 
@@ -80,6 +109,13 @@ export interface StatusReport {
   readonly warnings: readonly string[];
   readonly nodes: readonly NodeStatus[];
   readonly services: readonly ServiceStatus[];
+  /** Null: armed, as it should be. */
+  readonly disarm: Pick<Disarm, 'mode' | 'phase'> | null;
+  readonly options: ClusterOptions;
+  /** Rules that are not in force, and why. */
+  readonly rulesDropped: readonly RuleNote[];
+  /** Types of resources that this node has a driver for. */
+  readonly resourceTypes: readonly string[];
 }
 
 /** One line of the budget of design §2.3. */
