@@ -1,9 +1,11 @@
-import { isFenced } from './cluster-state.js';
+import { isFenced, type ServiceRecord } from './cluster-state.js';
 import { type Effect, notice } from './effects.js';
 import { isHeld, renew } from './lease.js';
-import { needsProtection, probedThrough, reconcile } from './lrm.js';
+import { follow, needsProtection, type Permission, reconcile } from './lrm.js';
+import { allStopped, probedThrough } from './lrm-report.js';
 import type { ClusterPart, NodeState } from './node-state.js';
 import { type ProtectionInput, protect } from './protection.js';
+import { isEnding, prepareShutdown, stopsAll } from './shutdown.js';
 import { hasCaughtUp, type ViewContext } from './views.js';
 
 /** What this node does to itself: resources, the watchdog over them, and the reset of a boot declared fenced. */
@@ -47,60 +49,68 @@ export function resetIfFenced(node: NodeState, cluster: ClusterPart, effects: Ef
 export function act(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
   const { lrm, protection, views } = cluster;
   const state = node.log.committed;
+  follow(lrm, state, node.log.record.commitIndex);
   const caughtUp = hasCaughtUp(views) && !protection.doomed;
-  const looked = hasLooked(node, cluster);
   if (caughtUp) cluster.hasKnownAll = true;
   const registered = state.nodes[cluster.selfId];
   // Survivors wait for the registered bound: a longer lease would outlive their wait.
   const boundIsKnown =
     registered?.bootId === node.options.bootId && registered.fenceBoundMs >= node.options.fenceBoundMs;
-  if (!node.shuttingDown) {
+  if (!isEnding(node)) {
     const input: ProtectionInput = {
       effectiveMs: cluster.budget.effectiveMs,
       leaseDeadlineMs: cluster.lease.deadlineMs,
-      needed: needsProtection(lrm, state),
+      needed: needsProtection(lrm),
       mayArm: cluster.refusal === null && boundIsKnown,
-      certain: caughtUp && context.quorate && looked,
+      certain: caughtUp && context.quorate && hasLooked(node, cluster),
       nowMs: context.nowMs,
     };
     protect(protection, input, effects);
   }
-  const mayStart =
-    protection.state === 'armed' &&
-    isHeld(cluster.lease, context.nowMs) &&
-    registered?.bootId === node.options.bootId &&
-    registered.fenceBoundMs === node.options.fenceBoundMs &&
-    !node.shuttingDown;
-  reconcile(lrm, state, { caughtUp, mayStart }, context.nowMs, effects);
+  const permission: Permission = {
+    caughtUp,
+    mayStart: mayStart(node, cluster, context.nowMs),
+    stopAll: stopsAll(node, cluster, context.nowMs),
+    isAwaited: (service) => isAwaited(cluster, service),
+    isInView: (nodeId) => views.view?.members.some((member) => member.nodeId === nodeId) ?? false,
+  };
+  reconcile(lrm, permission, context.nowMs, effects);
+  prepareShutdown(node, cluster, context, effects);
 }
 
-export function onShutdown(node: NodeState, cluster: ClusterPart, effects: Effect[]): void {
-  node.shuttingDown = true;
-  const { protection } = cluster;
-  const idle = runsNothing(node) && !needsProtection(cluster.lrm, node.log.committed);
-  if (protection.state !== 'armed' && protection.state !== 'unattended') return;
-  if (idle) {
-    protection.state = 'releasing';
-    effects.push({ type: 'watchdog-release' });
-  } else {
-    notice(
-      effects,
-      'watchdog',
-      'warn',
-      'ending with resources running: the watchdog stays armed, and resets this node unless an agent starts in time',
-    );
-  }
+/** May this node start something, or take over what is moved here, at this moment? */
+export function mayStart(node: NodeState, cluster: ClusterPart, nowMs: number): boolean {
+  const registered = node.log.committed.nodes[cluster.selfId];
+  return (
+    cluster.protection.state === 'armed' &&
+    isHeld(cluster.lease, nowMs) &&
+    registered?.bootId === node.options.bootId &&
+    registered.fenceBoundMs === node.options.fenceBoundMs &&
+    registered.releasedBootId === null &&
+    node.log.committed.disarm?.phase !== 'disarmed' &&
+    node.shutdown === null
+  );
+}
+
+/** Its target has said in this view that it is protected and knows that the service is coming. */
+function isAwaited({ peers, views }: ClusterPart, service: ServiceRecord): boolean {
+  const { view } = views;
+  const heartbeat = service.targetId === null ? null : (peers.get(service.targetId)?.heartbeat ?? null);
+  if (heartbeat === null || view === null || heartbeat.epoch !== view.epoch) return false;
+  if (heartbeat.bootId !== service.targetBootId) return false;
+  return heartbeat.lrm.results.some(
+    (result) => result.sid === service.sid && result.uid === service.uid && result.outcome === 'ready',
+  );
 }
 
 /** For sure: an agent that has just started does not know yet what an earlier one has left running. */
 export function runsNothing(node: NodeState): boolean {
   const { cluster } = node;
   if (cluster === null || !cluster.hasKnownAll || !hasLooked(node, cluster)) return false;
-  return [...cluster.lrm.units.values()].every((unit) => unit.condition === 'stopped' && unit.operationId === null);
+  return allStopped(cluster.lrm);
 }
 
 /** Every resource that is known of was looked for on this node. */
 function hasLooked(node: NodeState, cluster: ClusterPart): boolean {
-  const { commitIndex } = node.log.record;
-  return probedThrough(cluster.lrm, node.log.committed, commitIndex) >= commitIndex;
+  return probedThrough(cluster.lrm) >= node.log.record.commitIndex;
 }

@@ -78,8 +78,9 @@ export function finishDisarm(state: ClusterState, expectIndex: number): ApplyRes
   return done;
 }
 
-export function arm(state: ClusterState): ApplyResult {
+export function arm(state: ClusterState, index: number): ApplyResult {
   if (state.disarm === null) return refuse('HF_EXISTS', 'the cluster is armed already');
   state.disarm = null;
+  state.armedIndex = index;
   return done;
 }

@@ -36,7 +36,7 @@ export function imbalance(context: PlacementContext): number | null {
 export function findMove(context: PlacementContext, method: BalancingMethod, margin: number): BalancingMove | null {
   const before = imbalance(context);
   if (before === null || before === 0 || somethingMoves(context)) return null;
-  const outcomes = candidates(context).map((candidate) => outcomeOf(context.usage.nodes, candidate));
+  const outcomes = outcomesOf(context.usage.nodes, candidates(context));
   const best = method === 'topsis' ? nearestToIdeal(context, outcomes) : leastImbalance(outcomes);
   if (best === null || (before - best.imbalanceAfter) / before < margin) return null;
   const { unit, source, target } = best.candidate;
@@ -59,8 +59,8 @@ interface Candidate {
 
 interface Outcome {
   readonly candidate: Candidate;
-  readonly sourceIndex: number;
-  readonly targetIndex: number;
+  /** The two nodes concerned, by index, as they would be. */
+  readonly changes: readonly (readonly [number, NodeUsage])[];
   readonly imbalanceAfter: number;
 }
 
@@ -102,21 +102,38 @@ function usageOf(context: PlacementContext, members: readonly PlacedService[]): 
   return { cpus: sum((load) => load.maxCpus), memoryBytes: sum((load) => load.maxMemoryBytes) };
 }
 
-function outcomeOf(nodes: readonly NodeUsage[], candidate: Candidate): Outcome {
-  const sourceIndex = nodes.findIndex((node) => node.nodeId === candidate.source.nodeId);
-  const targetIndex = nodes.findIndex((node) => node.nodeId === candidate.target.nodeId);
-  const loads = nodes.map((node, index) => loadOf(changed(node, candidate, signAt(index, sourceIndex, targetIndex))));
-  return { candidate, sourceIndex, targetIndex, imbalanceAfter: withoutNoise(variation(loads)) };
+function outcomesOf(nodes: readonly NodeUsage[], moves: readonly Candidate[]): Outcome[] {
+  const loads = nodes.map(loadOf);
+  const indexOf = new Map(nodes.map((node, index) => [node.nodeId, index]));
+  return moves.flatMap((candidate): Outcome[] => {
+    const sourceIndex = indexOf.get(candidate.source.nodeId);
+    const targetIndex = indexOf.get(candidate.target.nodeId);
+    const source = sourceIndex === undefined ? undefined : nodes[sourceIndex];
+    const target = targetIndex === undefined ? undefined : nodes[targetIndex];
+    if (sourceIndex === undefined || targetIndex === undefined || !source || !target) return [];
+    const without = changed(source, candidate, -1);
+    const withIt = changed(target, candidate, 1);
+    const after = loads.with(sourceIndex, loadOf(without)).with(targetIndex, loadOf(withIt));
+    return [
+      {
+        candidate,
+        changes: [
+          [sourceIndex, without],
+          [targetIndex, withIt],
+        ],
+        imbalanceAfter: withoutNoise(variation(after)),
+      },
+    ];
+  });
 }
 
-function signAt(index: number, sourceIndex: number, targetIndex: number): -1 | 0 | 1 {
-  if (index === sourceIndex) return -1;
-  return index === targetIndex ? 1 : 0;
-}
-
-function changed(node: NodeUsage, { cpus, memoryBytes }: Candidate, sign: -1 | 0 | 1): NodeUsage {
-  if (sign === 0) return node;
-  return { ...node, cpus: node.cpus + sign * cpus, memoryBytes: node.memoryBytes + sign * memoryBytes };
+/** Figures may be older than the service's own: no less than nothing is left. */
+function changed(node: NodeUsage, { cpus, memoryBytes }: Candidate, sign: -1 | 1): NodeUsage {
+  return {
+    ...node,
+    cpus: Math.max(0, node.cpus + sign * cpus),
+    memoryBytes: Math.max(0, node.memoryBytes + sign * memoryBytes),
+  };
 }
 
 function leastImbalance(outcomes: readonly Outcome[]): Outcome | null {
@@ -130,16 +147,10 @@ function nearestToIdeal({ usage }: PlacementContext, outcomes: readonly Outcome[
   const { nodes } = usage;
   const cpu = new Ratios(nodes.map((node) => node.cpus / node.maxCpus));
   const memory = new Ratios(nodes.map((node) => node.memoryBytes / node.maxMemoryBytes));
-  const rows = outcomes.map(({ candidate, sourceIndex, targetIndex }) => {
-    const after = [sourceIndex, targetIndex].flatMap((index, end) => {
-      const node = nodes[index];
-      return node === undefined ? [] : [[index, changed(node, candidate, end === 0 ? -1 : 1)] as const];
-    });
-    return [
-      ...cpu.meanAndMost(new Map(after.map(([index, node]) => [index, node.cpus / node.maxCpus]))),
-      ...memory.meanAndMost(new Map(after.map(([index, node]) => [index, node.memoryBytes / node.maxMemoryBytes]))),
-    ];
-  });
+  const rows = outcomes.map(({ changes }) => [
+    ...cpu.meanAndMost(new Map(changes.map(([index, node]) => [index, node.cpus / node.maxCpus]))),
+    ...memory.meanAndMost(new Map(changes.map(([index, node]) => [index, node.memoryBytes / node.maxMemoryBytes]))),
+  ]);
   const near = closeness(rows, criteriaWeights);
   const best = near.reduce((top, value, index) => (value > (near[top] ?? -1) ? index : top), 0);
   return outcomes[best] ?? null;

@@ -35,6 +35,8 @@ export interface ClusterState {
   options: ClusterOptions;
   /** Not null from the operator's disarm to the arm. */
   disarm: Disarm | null;
+  /** Log index of the last arm after a disarm; who does not know it is not armed again. */
+  armedIndex: number;
   /** Log index of the last change of what placement rests on: rules, groups, options, settings. */
   configurationIndex: number;
 }
@@ -236,6 +238,7 @@ export function emptyState(): ClusterState {
     rules: {},
     options: defaultOptions,
     disarm: null,
+    armedIndex: 0,
     configurationIndex: 0,
   };
 }
@@ -291,7 +294,7 @@ function applyOne(state: ClusterState, command: Command, index: number): ApplyRe
     case 'disarmed':
       return finishDisarm(state, command.expectIndex);
     case 'arm':
-      return arm(state);
+      return arm(state, index);
     case 'node-up':
       return raiseNode(state, command);
     case 'node-state':

@@ -4,6 +4,7 @@ import { type Effect, notice } from './effects.js';
 import { newGrants } from './grants.js';
 import { newLease } from './lease.js';
 import { newLrm } from './lrm.js';
+import { newManagerMemory } from './manager-memory.js';
 import { managerGapMs } from './manager-turn.js';
 import type { ClusterPart, Configuration, NodeState, Now } from './node-state.js';
 import { newProtection } from './protection.js';
@@ -59,9 +60,13 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lastHeartbeatEpoch: 0,
     heartbeatDue: true,
     lastReport: '',
+    load: null,
     heardMs: new Map(),
     lastManagerMs: now.bootMs - managerGapMs,
     lastManagerIndex: 0,
+    lastManagerInput: '',
+    managerMemory: newManagerMemory(),
+    compiled: { state: null, key: '', rules: { units: new Map(), dropped: [], warnings: [] } },
     runningOut: false,
   };
 }

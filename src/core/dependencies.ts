@@ -57,6 +57,8 @@ export function lostRequirement(state: ClusterState, service: ServiceRecord): st
     if (other === undefined) return `it requires ${sid}, which does not exist`;
     if (other.removing || other.requested !== 'started') return `it requires ${sid}, which is not to run`;
     if (other.state === 'error') return `it requires ${sid}, which is in error`;
+    if (lostRequirement(state, other) !== null)
+      return `it requires ${sid}, which cannot run: ${lostRequirement(state, other)}`;
   }
   return null;
 }

@@ -1,6 +1,7 @@
 import type { ApplyResult, ServiceRecord } from './cluster-state.js';
 import type { ErrorCode } from './errors.js';
 import type { DurableRecord } from './log.js';
+import type { Operation } from './lrm.js';
 import type { Entry, Message } from './messages.js';
 
 /** What the core asks of the world. The agent carries these out in order. */
@@ -15,9 +16,15 @@ export type Effect =
   | {
       readonly type: 'operate';
       readonly operationId: number;
-      readonly operation: 'start' | 'stop' | 'monitor';
+      readonly operation: Operation;
       readonly service: ServiceRecord;
+      /** How long it may take; null: as its agent says. */
+      readonly timeoutMs: number | null;
+      /** For `migrate`: where to; else null. */
+      readonly targetId: number | null;
     }
+  /** A shutdown of this node was prepared as far as it can be; `clean`: nothing runs here any more. */
+  | { readonly type: 'prepared'; readonly clean: boolean }
   | { readonly type: 'watchdog-arm'; readonly leaseDeadlineMs: number }
   | { readonly type: 'watchdog-extend'; readonly leaseDeadlineMs: number }
   | { readonly type: 'watchdog-release' }

@@ -1,13 +1,15 @@
+import { mayStart, runsNothing } from './acting.js';
 import { takeoverMs } from './budget.js';
 import type { Effect } from './effects.js';
 import { grant, silenceMs } from './grants.js';
-import { noteEcho, stamp } from './lease.js';
+import { isHeld, noteEcho, stamp } from './lease.js';
 import { declaresFenced } from './log.js';
-import { probedThrough, results, strays } from './lrm.js';
-import type { Heartbeat } from './messages.js';
+import { probedThrough, results, strays } from './lrm-report.js';
+import type { Heartbeat, LrmReport } from './messages.js';
 import type { ClusterPart, NodeState } from './node-state.js';
 import { heard } from './peers.js';
 import { onHeartbeatOf } from './replication.js';
+import { isLeaving, isReleased, lrmMode } from './shutdown.js';
 import type { ViewContext } from './views.js';
 
 /** Heartbeats carry the lease's stamps and echoes, what is stored, and what runs here. */
@@ -18,19 +20,28 @@ const heartbeatGapMs = 10;
 
 export function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
   if (!cluster.peers.has(cluster.selfId)) return;
-  const report = lrmReport(node, cluster);
   const epoch = cluster.views.view?.epoch ?? 0;
-  const { probedThrough: through, ...news } = report;
-  const text = JSON.stringify([news, through >= node.log.record.commitIndex, epoch, cluster.views.storing]);
   const sinceMs = context.nowMs - cluster.lastHeartbeatMs;
-  if (text !== cluster.lastReport || takeoverDue(node, cluster, context.nowMs, sinceMs)) cluster.heartbeatDue = true;
+  const news = newsOf(node, cluster, epoch, context.nowMs);
+  if (news !== cluster.lastReport || takeoverDue(node, cluster, context.nowMs, sinceMs)) cluster.heartbeatDue = true;
   const firstInView = epoch !== cluster.lastHeartbeatEpoch;
   if (!firstInView && sinceMs < (cluster.heartbeatDue ? heartbeatGapMs : heartbeatMs)) return;
   cluster.lastHeartbeatEpoch = epoch;
-  cluster.lastReport = text;
+  cluster.lastReport = news;
   cluster.heartbeatDue = false;
   cluster.lastHeartbeatMs = context.nowMs;
-  effects.push({ type: 'send', message: heartbeat(node, cluster, report, context.nowMs) });
+  effects.push({
+    type: 'send',
+    message: heartbeat(node, cluster, lrmReport(node, cluster, context.nowMs), context.nowMs),
+  });
+  cluster.load = null;
+}
+
+/** All that others should hear of at once; two that are the same say the same. */
+function newsOf(node: NodeState, cluster: ClusterPart, epoch: number, nowMs: number): string {
+  const { lrm, views, protection } = cluster;
+  const able = `${canRun(node, cluster)} ${protection.state === 'armed'} ${mayStart(node, cluster, nowMs)}`;
+  return `${lrm.revision} ${epoch} ${views.storing} ${able} ${node.shutdown?.kind} ${isReleased(node, cluster)}`;
 }
 
 /** A node outside the view has become ripe for its takeover since the last heartbeat: the leader waits to hear it. */
@@ -44,19 +55,30 @@ function takeoverDue(node: NodeState, cluster: ClusterPart, nowMs: number, since
   });
 }
 
-function lrmReport(node: NodeState, cluster: ClusterPart): Heartbeat['lrm'] {
-  const state = node.log.committed;
+function canRun(node: NodeState, { refusal, protection }: ClusterPart): boolean {
+  const disarmed = node.log.committed.disarm?.phase === 'disarmed';
+  return refusal === null && node.shutdown === null && !disarmed && !protection.doomed && protection.state !== 'failed';
+}
+
+function lrmReport(node: NodeState, cluster: ClusterPart, nowMs: number): LrmReport {
   const { lrm, protection } = cluster;
+  const starts = mayStart(node, cluster, nowMs);
   return {
-    results: results(lrm, state),
-    strays: strays(lrm, state),
-    probedThrough: probedThrough(lrm, state, node.log.record.commitIndex),
-    canRun: cluster.refusal === null && !node.shuttingDown && !protection.doomed && protection.state !== 'failed',
-    active: protection.state === 'armed',
+    results: results(lrm, starts),
+    strays: strays(lrm),
+    probedThrough: probedThrough(lrm),
+    canRun: canRun(node, cluster),
+    active: protection.state === 'armed' && isHeld(cluster.lease, nowMs),
+    mode: lrmMode(node, cluster),
+    leaving: isLeaving(node),
+    empty: runsNothing(node),
+    released: isReleased(node, cluster),
+    migratesLive: node.options.migratesLive,
+    revision: lrm.revision,
   };
 }
 
-function heartbeat(node: NodeState, cluster: ClusterPart, lrm: Heartbeat['lrm'], nowMs: number): Heartbeat {
+function heartbeat(node: NodeState, cluster: ClusterPart, lrm: LrmReport, nowMs: number): Heartbeat {
   const { views, grants, lease } = cluster;
   const members = new Set(views.view?.members.map((member) => member.nodeId));
   const outside = views.view === null ? [] : cluster.electorate.nodes.filter((voter) => !members.has(voter.nodeId));
@@ -76,6 +98,7 @@ function heartbeat(node: NodeState, cluster: ClusterPart, lrm: Heartbeat['lrm'],
     echoes: [...grants.echoes].map(([nodeId, echo]) => ({ nodeId, ...echo })),
     silences: outside.map(({ nodeId }) => ({ nodeId, silenceMs: silenceMs(grants, nodeId, nowMs) })),
     lrm,
+    load: cluster.load,
   };
 }
 

@@ -1,7 +1,6 @@
 import { assert } from './assert.js';
 import type { ClusterState, ServiceRecord } from './cluster-state.js';
 import { type Effect, notice } from './effects.js';
-import type { LrmResult } from './messages.js';
 import { mayRun } from './service-states.js';
 
 /**
@@ -15,9 +14,25 @@ export interface Lrm {
   nextOperationId: number;
   /** Operations under way, by id. */
   readonly operations: Map<number, { readonly sid: string; readonly operation: Operation }>;
+  /** Committed state that all below follows; null before the first. */
+  state: ClusterState | null;
+  /** Log index of that state. */
+  index: number;
+  /** This boot runs them, or may, or is to. */
+  mine: ServiceRecord[];
+  /** They are being moved here, or were when their node was lost. */
+  incoming: ServiceRecord[];
+  /** Resources that were not looked for on this node yet. */
+  readonly unknown: Set<string>;
+  /** Grows with every change that a report may show. */
+  revision: number;
+  /** Nothing is due before, unless something changes. */
+  dueMs: number;
+  /** What was allowed when `dueMs` was found. */
+  lastPermission: string;
 }
 
-export type Operation = 'start' | 'stop' | 'monitor';
+export type Operation = 'start' | 'stop' | 'monitor' | 'migrate';
 
 /** What is known of one resource on this node. */
 export interface Unit {
@@ -28,27 +43,25 @@ export interface Unit {
   condition: 'unknown' | 'running' | 'stopped' | 'broken';
   /** One operation at a time. */
   operationId: number | null;
-  /** Request that `attempts`, `failure` and `answered` belong to. */
+  /** What the operation under way finds is out of date: to be looked at again after it. */
+  lookAgain: boolean;
+  /** Request that `attempts`, `failure` and `done` belong to. */
   uid: number;
   /** Starts tried for this request since it last ran. */
   attempts: number;
+  /** Times it was found dead and started again on this node since it last ran for a good while. */
+  restarts: number;
+  runningSinceMs: number;
   /** The request has failed for good, with this sentence. */
   failure: string | null;
-  /** A stop for this request has been carried out. */
-  stopDone: boolean;
+  /** The stop or the move of this request was carried out, whatever came of it. */
+  done: boolean;
+  /** When waiting for the target of a move ends; 0: it has not begun. */
+  giveUpMs: number;
   detail: string;
   nextMonitorMs: number;
   /** When a failed attempt may be repeated. */
   retryMs: number;
-}
-
-export interface OperationOutcome {
-  readonly operationId: number;
-  readonly outcome: 'running' | 'stopped' | 'failed' | 'error';
-  readonly permanent: boolean;
-  readonly detail: string;
-  /** When to look again, milliseconds from now. */
-  readonly monitorIntervalMs: number;
 }
 
 /** What this node may do now; decided by core/acting.ts from view, lease and watchdog. */
@@ -57,19 +70,35 @@ export interface Permission {
   readonly caughtUp: boolean;
   /** Holds a lease with the watchdog armed on it, in a boot that is registered. */
   readonly mayStart: boolean;
+  /** The machine goes down: what runs here is stopped, whoever wants it. */
+  readonly stopAll: boolean;
+  /** The node that it moves to has said, in this view, that it is protected and waits for it. */
+  readonly isAwaited: (service: ServiceRecord) => boolean;
+  /** It is in our view. */
+  readonly isInView: (nodeId: number | null) => boolean;
 }
 
 /** Operations at a time; the peer's default. */
 const maxWorkers = 4;
-/** Pause between attempts to start. */
-const retryMs = 1_000;
-/** Pause before looking again whether a resource runs here. */
-const retryLookMs = 5_000;
-/** Of what an operation says; it goes into heartbeats and, as a reason, into the log, which bound it too. */
-const detailLimit = 1_024;
+/** The node that a service is to be moved to has so long to arm its watchdog and say so. */
+const awaitMs = 30_000;
 
 export function newLrm(selfId: number, bootId: string): Lrm {
-  return { selfId, bootId, units: new Map(), nextOperationId: 1, operations: new Map() };
+  return {
+    selfId,
+    bootId,
+    units: new Map(),
+    nextOperationId: 1,
+    operations: new Map(),
+    state: null,
+    index: 0,
+    mine: [],
+    incoming: [],
+    unknown: new Set(),
+    revision: 1,
+    dueMs: 0,
+    lastPermission: '',
+  };
 }
 
 /** Is this service this boot's business? */
@@ -77,66 +106,98 @@ export function isMine(lrm: Lrm, service: ServiceRecord): boolean {
   return service.nodeId === lrm.selfId && service.bootId === lrm.bootId && mayRun(service.state);
 }
 
+/** May this boot come to run it, for it is or was being moved here? */
+export function isIncoming(lrm: Lrm, service: ServiceRecord): boolean {
+  const moving = service.state === 'migrate' || service.state === 'fence';
+  return moving && service.targetId === lrm.selfId && service.targetBootId === lrm.bootId;
+}
+
 /** Something runs here, may be running here, or is to run here: the node must be protected. */
-export function needsProtection(lrm: Lrm, state: ClusterState): boolean {
-  if (lrm.operations.size > 0 && [...lrm.operations.values()].some(({ operation }) => operation !== 'monitor'))
-    return true;
-  return Object.values(state.services).some((service) => isMine(lrm, service));
+export function needsProtection(lrm: Lrm): boolean {
+  if ([...lrm.operations.values()].some(({ operation }) => operation !== 'monitor')) return true;
+  if (lrm.state?.disarm?.phase === 'disarmed') return false;
+  if (lrm.mine.length > 0 || lrm.incoming.length > 0) return true;
+  // Found running: it can only be given to this node once nothing can run away with it.
+  return [...lrm.units.values()].some((unit) => unit.condition === 'running');
 }
 
-/** Starts what can be started now; call it after everything that may have changed something, and as time passes. */
-export function reconcile(
-  lrm: Lrm,
-  state: ClusterState,
-  permission: Permission,
-  nowMs: number,
-  effects: Effect[],
-): void {
-  forgetRemoved(lrm, state);
-  for (const service of Object.values(state.services)) {
-    if (lrm.operations.size >= maxWorkers) return;
-    const unit = unitOf(lrm, service);
-    if (unit.operationId !== null) continue;
-    const operation = nextOperation(lrm, unit, service, permission, nowMs);
-    if (operation !== null) begin(lrm, unit, service, operation, effects);
-  }
-}
-
-function forgetRemoved(lrm: Lrm, state: ClusterState): void {
+/** Brings the units in line with the committed state. */
+export function follow(lrm: Lrm, state: ClusterState, index: number): void {
+  if (lrm.state === state && lrm.index === index) return;
+  lrm.state = state;
+  lrm.index = index;
+  lrm.mine = [];
+  lrm.incoming = [];
   for (const unit of lrm.units.values()) {
-    if (state.services[unit.sid] === undefined && unit.operationId === null) lrm.units.delete(unit.sid);
+    const service = state.services[unit.sid];
+    if ((service === undefined || service.state === 'ignored') && unit.operationId === null) forget(lrm, unit);
   }
+  for (const sid in state.services) {
+    const service = state.services[sid];
+    if (service === undefined || service.state === 'ignored') continue;
+    followService(lrm, service);
+    if (isMine(lrm, service)) lrm.mine.push(service);
+    if (isIncoming(lrm, service)) lrm.incoming.push(service);
+  }
+  lrm.revision++;
+  lrm.dueMs = 0;
 }
 
-function unitOf(lrm: Lrm, service: ServiceRecord): Unit {
+function forget(lrm: Lrm, unit: Unit): void {
+  lrm.units.delete(unit.sid);
+  lrm.unknown.delete(unit.sid);
+}
+
+function followService(lrm: Lrm, service: ServiceRecord): void {
   const known = lrm.units.get(service.sid);
-  if (known !== undefined && (known.operationId !== null || sameResource(known.service, service))) {
-    if (known.operationId === null) known.service = service;
-    if (known.uid !== service.uid) newRequest(known, service.uid);
-    return known;
+  if (known === undefined) {
+    newUnit(lrm, service);
+    return;
   }
-  const unit: Unit = {
+  if (known.service === service) return;
+  if (known.operationId === null && !sameResource(known.service, service)) {
+    newUnit(lrm, service);
+    return;
+  }
+  const wasComing = isIncoming(lrm, known.service);
+  if (known.operationId === null) known.service = service;
+  if (known.uid === service.uid) return;
+  newRequest(known, service.uid);
+  // What comes and goes by a migration does so without this node's doing: it has to look.
+  const looks = wasComing || isIncoming(lrm, service) || (service.state === 'fence' && service.targetBootId !== null);
+  if (!looks) return;
+  known.condition = 'unknown';
+  known.lookAgain = known.operationId !== null;
+  lrm.unknown.add(known.sid);
+}
+
+function newUnit(lrm: Lrm, service: ServiceRecord): void {
+  lrm.unknown.add(service.sid);
+  lrm.units.set(service.sid, {
     sid: service.sid,
     service,
     condition: 'unknown',
     operationId: null,
+    lookAgain: false,
     uid: service.uid,
     attempts: 0,
+    restarts: 0,
+    runningSinceMs: 0,
     failure: null,
-    stopDone: false,
+    done: false,
+    giveUpMs: 0,
     detail: '',
     nextMonitorMs: 0,
     retryMs: 0,
-  };
-  lrm.units.set(service.sid, unit);
-  return unit;
+  });
 }
 
+/** Looked after since the same moment, by the same agent with the same parameters. */
 function sameResource(a: ServiceRecord, b: ServiceRecord): boolean {
-  if (a === b) return true;
+  if (a.addedIndex !== b.addedIndex || a.agent !== b.agent) return false;
+  if (a.parameters === b.parameters) return true;
   const names = Object.keys(a.parameters);
   return (
-    a.agent === b.agent &&
     names.length === Object.keys(b.parameters).length &&
     names.every((name) => a.parameters[name] === b.parameters[name])
   );
@@ -146,8 +207,45 @@ function newRequest(unit: Unit, uid: number): void {
   unit.uid = uid;
   unit.attempts = 0;
   unit.failure = null;
-  unit.stopDone = false;
+  unit.done = false;
   unit.retryMs = 0;
+  unit.giveUpMs = 0;
+}
+
+/** Starts what can be started now; call it after everything that may have changed something, and as time passes. */
+export function reconcile(lrm: Lrm, permission: Permission, nowMs: number, effects: Effect[]): void {
+  const { state } = lrm;
+  const allowed = `${permission.caughtUp} ${permission.mayStart} ${permission.stopAll}`;
+  const waits = lrm.mine.some((service) => service.state === 'migrate');
+  if (state === null || (nowMs < lrm.dueMs && allowed === lrm.lastPermission && !waits)) return;
+  if (allowed !== lrm.lastPermission) lrm.revision++;
+  lrm.lastPermission = allowed;
+  lrm.dueMs = Number.POSITIVE_INFINITY;
+  for (const sid of concerned(lrm)) {
+    if (lrm.operations.size >= maxWorkers) {
+      // The end of an operation makes it due again.
+      lrm.dueMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const unit = lrm.units.get(sid);
+    const service = state.services[sid];
+    if (unit === undefined || service === undefined || unit.operationId !== null) continue;
+    const operation = nextOperation(lrm, unit, service, permission, nowMs);
+    if (operation !== null) begin(lrm, unit, service, operation, effects);
+    else lrm.dueMs = Math.min(lrm.dueMs, dueAgainMs(unit, nowMs));
+  }
+}
+
+/** Sids of what there may be something to do for. */
+function* concerned(lrm: Lrm): Generator<string> {
+  for (const service of lrm.mine) yield service.sid;
+  for (const service of lrm.incoming) yield service.sid;
+  yield* lrm.unknown;
+}
+
+function dueAgainMs(unit: Unit, nowMs: number): number {
+  const times = [unit.retryMs, unit.condition === 'running' ? unit.nextMonitorMs : 0].filter((ms) => ms > nowMs);
+  return Math.min(...times, Number.POSITIVE_INFINITY);
 }
 
 function nextOperation(
@@ -157,11 +255,38 @@ function nextOperation(
   permission: Permission,
   nowMs: number,
 ): Operation | null {
+  if (nowMs < unit.retryMs) return null;
   // Looking changes nothing, and is allowed to anybody at any time.
-  if (unit.condition === 'unknown') return nowMs < unit.retryMs ? null : 'monitor';
-  if (!isMine(lrm, service) || !permission.caughtUp || nowMs < unit.retryMs) return null;
-  if (service.state === 'request_stop') return unit.stopDone || unit.failure !== null ? null : 'stop';
-  if (service.state !== 'started') return null;
+  if (unit.condition === 'unknown') return 'monitor';
+  if (!isMine(lrm, service)) return null;
+  const mayNeedStop = unit.condition === 'running' || unit.condition === 'broken';
+  if (permission.stopAll && service.state !== 'migrate') return mayNeedStop && unit.failure === null ? 'stop' : null;
+  if (!permission.caughtUp || lrm.state?.disarm?.phase === 'disarmed') return null;
+  switch (service.state) {
+    case 'request_stop':
+    case 'relocate':
+      return unit.done || unit.failure !== null ? null : 'stop';
+    case 'migrate':
+      if (unit.condition === 'broken') return unit.failure === null ? 'stop' : null;
+      return unit.condition === 'running' && !unit.done ? nextOfMove(unit, service, permission, nowMs) : null;
+    case 'started':
+      return keepStarted(unit, permission, nowMs);
+    default:
+      return null;
+  }
+}
+
+/** Whether the move has begun is known here alone, so it is also given up here alone, for good. */
+function nextOfMove(unit: Unit, service: ServiceRecord, permission: Permission, nowMs: number): Operation | null {
+  if (permission.isAwaited(service)) return 'migrate';
+  if (unit.giveUpMs === 0) unit.giveUpMs = nowMs + awaitMs;
+  if (permission.isInView(service.targetId) && nowMs < unit.giveUpMs) return null;
+  unit.done = true;
+  unit.detail = 'the other node was not ready to take it';
+  return null;
+}
+
+function keepStarted(unit: Unit, permission: Permission, nowMs: number): Operation | null {
   if (unit.condition === 'running') return nowMs >= unit.nextMonitorMs ? 'monitor' : null;
   if (unit.failure !== null) return null;
   if (unit.condition === 'broken') return 'stop';
@@ -169,12 +294,15 @@ function nextOperation(
 }
 
 function begin(lrm: Lrm, unit: Unit, service: ServiceRecord, operation: Operation, effects: Effect[]): void {
-  assert(operation !== 'start' || isMine(lrm, service), `start of ${service.sid}, which is not ours`);
+  assert(operation === 'monitor' || isMine(lrm, service), `${operation} of ${service.sid}, which is not ours`);
   const operationId = lrm.nextOperationId++;
   unit.operationId = operationId;
   if (operation === 'start') unit.attempts++;
   lrm.operations.set(operationId, { sid: unit.sid, operation });
-  effects.push({ type: 'operate', operationId, operation, service });
+  const timeoutMs = operation === 'stop' && service.stopTimeoutS !== null ? service.stopTimeoutS * 1_000 : null;
+  const targetId = operation === 'migrate' ? service.targetId : null;
+  effects.push({ type: 'operate', operationId, operation, service, timeoutMs, targetId });
+  lrm.revision++;
   if (operation !== 'monitor') {
     const attempt = operation === 'start' && unit.attempts > 1 ? ` (attempt ${unit.attempts})` : '';
     notice(effects, 'service', 'info', `${operation} of ${unit.sid}${attempt}: ${service.reason}`, {
@@ -182,149 +310,4 @@ function begin(lrm: Lrm, unit: Unit, service: ServiceRecord, operation: Operatio
       operation,
     });
   }
-}
-
-export function onOutcome(
-  lrm: Lrm,
-  reported: OperationOutcome,
-  state: ClusterState,
-  nowMs: number,
-  effects: Effect[],
-): void {
-  const outcome = { ...reported, detail: reported.detail.slice(0, detailLimit) };
-  const running = lrm.operations.get(outcome.operationId);
-  const unit = running && lrm.units.get(running.sid);
-  if (running === undefined || unit === undefined) return;
-  lrm.operations.delete(outcome.operationId);
-  unit.operationId = null;
-  unit.detail = outcome.detail;
-  unit.nextMonitorMs = nowMs + outcome.monitorIntervalMs;
-  const service = state.services[unit.sid];
-  if (running.operation === 'monitor') afterMonitor(lrm, unit, service, outcome, nowMs, effects);
-  else if (running.operation === 'start') afterStart(unit, service, outcome, nowMs, effects);
-  else afterStop(unit, service, outcome, nowMs, effects);
-}
-
-function afterMonitor(
-  lrm: Lrm,
-  unit: Unit,
-  service: ServiceRecord | undefined,
-  outcome: OperationOutcome,
-  nowMs: number,
-  effects: Effect[],
-): void {
-  const before = unit.condition;
-  const ours = service !== undefined && isMine(lrm, service);
-  if (before === 'unknown' && !ours && outcome.outcome === 'error' && !outcome.permanent) {
-    // It may run here, so nobody may start it yet. (Were it ours, a stop would make sure.)
-    unit.retryMs = nowMs + retryLookMs;
-    notice(
-      effects,
-      'service',
-      'warn',
-      `whether ${unit.sid} runs here is not known (${outcome.detail}): looking again`,
-      {
-        sid: unit.sid,
-      },
-    );
-    return;
-  }
-  unit.condition = conditionAfterMonitor(outcome);
-  if (before === 'unknown' && unit.condition === 'running') {
-    notice(effects, 'service', 'info', `${unit.sid} runs here already: adopted`, { sid: unit.sid });
-  }
-  if (before === 'unknown' && unit.condition === 'broken') {
-    const text = `whether ${unit.sid} runs here cannot be told: ${outcome.detail}`;
-    notice(effects, 'service', 'warn', text, { sid: unit.sid });
-  }
-  if (before !== 'running' || unit.condition === 'running') return;
-  unit.retryMs = nowMs;
-  const repair = service?.state === 'started' ? ': starting it again' : '';
-  notice(effects, 'service', 'warn', `${unit.sid} was found ${unit.condition} (${outcome.detail})${repair}`, {
-    sid: unit.sid,
-  });
-}
-
-function conditionAfterMonitor(outcome: OperationOutcome): Unit['condition'] {
-  if (outcome.outcome === 'running' || outcome.outcome === 'stopped') return outcome.outcome;
-  // An agent that is not installed here, or refuses its parameters, runs nothing here.
-  return outcome.permanent ? 'stopped' : 'broken';
-}
-
-function afterStart(
-  unit: Unit,
-  service: ServiceRecord | undefined,
-  outcome: OperationOutcome,
-  nowMs: number,
-  effects: Effect[],
-): void {
-  if (outcome.outcome === 'running') {
-    unit.condition = 'running';
-    unit.attempts = 0;
-    notice(effects, 'service', 'info', `${unit.sid} runs`, { sid: unit.sid });
-    return;
-  }
-  unit.condition = outcome.permanent ? 'stopped' : 'broken';
-  unit.retryMs = nowMs + retryMs;
-  const tries = 1 + (service?.maxRestart ?? 0);
-  if (outcome.permanent || unit.attempts >= tries) unit.failure = `start failed: ${outcome.detail}`;
-  const next = unit.failure === null ? 'trying again' : 'giving up';
-  notice(effects, 'service', 'error', `start of ${unit.sid} failed (${outcome.detail}): ${next}`, { sid: unit.sid });
-}
-
-function afterStop(
-  unit: Unit,
-  service: ServiceRecord | undefined,
-  outcome: OperationOutcome,
-  nowMs: number,
-  effects: Effect[],
-): void {
-  unit.retryMs = nowMs + retryMs;
-  if (outcome.outcome === 'stopped') {
-    unit.condition = 'stopped';
-    unit.retryMs = 0;
-    if (service?.state === 'request_stop' && service.uid === unit.uid) unit.stopDone = true;
-    notice(effects, 'service', 'info', `${unit.sid} is stopped`, { sid: unit.sid });
-    return;
-  }
-  unit.condition = 'broken';
-  unit.failure = `stop failed: ${outcome.detail}`;
-  notice(effects, 'service', 'error', `stop of ${unit.sid} failed (${outcome.detail}): it may still run here`, {
-    sid: unit.sid,
-  });
-}
-
-/** Answers to the present requests, as far as the committed state does not hold them yet. */
-export function results(lrm: Lrm, state: ClusterState): LrmResult[] {
-  return [...lrm.units.values()].flatMap((unit): LrmResult[] => {
-    const service = state.services[unit.sid];
-    if (service === undefined || !isMine(lrm, service) || unit.uid !== service.uid) return [];
-    const outcome = answerTo(unit, service);
-    return outcome === null ? [] : [{ sid: unit.sid, uid: unit.uid, outcome, detail: unit.failure ?? unit.detail }];
-  });
-}
-
-function answerTo(unit: Unit, service: ServiceRecord): LrmResult['outcome'] | null {
-  if (service.state !== 'started' && service.state !== 'request_stop') return null;
-  if (unit.failure !== null) return 'error';
-  if (service.state === 'request_stop') return unit.stopDone ? 'stopped' : null;
-  return unit.condition === 'running' && unit.operationId === null && !service.running ? 'running' : null;
-}
-
-/** Found running here though not assigned here. */
-export function strays(lrm: Lrm, state: ClusterState): string[] {
-  return [...lrm.units.values()]
-    .filter((unit) => {
-      const service = state.services[unit.sid];
-      return unit.condition === 'running' && service !== undefined && !isMine(lrm, service);
-    })
-    .map((unit) => unit.sid);
-}
-
-/** Every resource added up to this log index has been looked for on this node. */
-export function probedThrough(lrm: Lrm, state: ClusterState, commitIndex: number): number {
-  return Object.values(state.services).reduce((through, service) => {
-    const known = (lrm.units.get(service.sid)?.condition ?? 'unknown') !== 'unknown';
-    return known ? through : Math.min(through, service.addedIndex - 1);
-  }, commitIndex);
 }

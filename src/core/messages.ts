@@ -1,5 +1,6 @@
 import type { ClusterState, Command } from './cluster-state.js';
 import type { ErrorCode } from './errors.js';
+import type { NodeLoad, ServiceLoad } from './usage.js';
 
 /** What agents say to each other. Parsed as hostile input before it gets here (agent/wire.ts). */
 
@@ -25,9 +26,19 @@ export interface Snapshot {
 export interface LrmResult {
   readonly sid: string;
   readonly uid: number;
-  readonly outcome: 'running' | 'stopped' | 'error';
+  /**
+   * `ready`: protected, and waiting for what is being migrated here; `left`: what was to be migrated does not run here
+   * any more. To a request to migrate `running` says that it has stayed.
+   */
+  readonly outcome: 'running' | 'stopped' | 'error' | 'ready' | 'left';
   readonly detail: string;
 }
+
+/**
+ * `maintenance`: to be emptied; `shutdown`: stops all, to be started elsewhere; `restart`: stops all, to be started here
+ * again; `disarm`: looks after nothing.
+ */
+export type LrmMode = 'active' | 'maintenance' | 'shutdown' | 'restart' | 'disarm';
 
 export interface LrmReport {
   readonly results: readonly LrmResult[];
@@ -37,7 +48,19 @@ export interface LrmReport {
   readonly probedThrough: number;
   /** May services be given to this node? */
   readonly canRun: boolean;
+  /** Holds a lease, and the watchdog is armed on it. */
   readonly active: boolean;
+  readonly mode: LrmMode;
+  /** Its agent ends, for the machine is to go down. */
+  readonly leaving: boolean;
+  /** Nothing runs here at this moment. */
+  readonly empty: boolean;
+  /** Nothing runs here and nothing will be started here by this agent. */
+  readonly released: boolean;
+  /** Types of resources that its drivers move without a stop. */
+  readonly migratesLive: readonly string[];
+  /** Grows with every change of this report. */
+  readonly revision: number;
 }
 
 export interface Heartbeat {
@@ -62,6 +85,15 @@ export interface Heartbeat {
   /** For each node outside the adopted view: milliseconds since the last grant to it, or since this agent's start. */
   readonly silences: readonly { readonly nodeId: number; readonly silenceMs: number }[];
   readonly lrm: LrmReport;
+  /** Measured since the last heartbeat; null: nothing new. */
+  readonly load: LoadReport | null;
+}
+
+export interface LoadReport {
+  readonly node: NodeLoad;
+  /** Guests that run there and are not managed. */
+  readonly otherGuests: number;
+  readonly services: readonly ({ readonly sid: string } & ServiceLoad)[];
 }
 
 export interface Prepare {

@@ -1,12 +1,15 @@
 import type { Budget, BudgetInput } from './budget.js';
-import type { Command } from './cluster-state.js';
+import type { ClusterState, Command } from './cluster-state.js';
+import type { CompiledRules } from './compiled-rules.js';
 import type { Electorate } from './electorate.js';
 import type { Grants } from './grants.js';
 import type { Lease } from './lease.js';
 import type { DurableRecord, Log } from './log.js';
-import type { Lrm, OperationOutcome } from './lrm.js';
+import type { Lrm } from './lrm.js';
+import type { OperationOutcome } from './lrm-outcome.js';
+import type { ManagerMemory } from './manager-memory.js';
 import type { Membership, RingId } from './membership.js';
-import type { Message } from './messages.js';
+import type { LoadReport, Message } from './messages.js';
 import type { Peers } from './peers.js';
 import type { Protection, WatchdogEvent } from './protection.js';
 import type { Views } from './views.js';
@@ -26,6 +29,8 @@ export interface NodeOptions {
   readonly protectionLabel: string;
   /** Why services must not run on this node whatever corosync says; null: they may. */
   readonly refusal: string | null;
+  /** Types of resources that this node's drivers move without a stop. */
+  readonly migratesLive: readonly string[];
 }
 
 export interface WatchdogFacts {
@@ -53,7 +58,27 @@ export interface NodeState {
   membership: Membership;
   /** Everything that needs to know who we are; null until corosync has told. */
   cluster: ClusterPart | null;
-  shuttingDown: boolean;
+  /** Null: it goes on. */
+  shutdown: Shutdown | null;
+}
+
+/** `restart`: of the agent alone, over running services; else the machine goes down. */
+export type ShutdownKind = 'restart' | 'reboot' | 'poweroff';
+
+export interface Shutdown {
+  readonly kind: ShutdownKind;
+  readonly sinceMs: number;
+  /** Without a view since then; null: in one. */
+  aloneSinceMs: number | null;
+  /** The agent was told. */
+  prepared: boolean;
+}
+
+/** The rules as compiled for what they were compiled for. */
+export interface CompiledFor {
+  readonly state: ClusterState | null;
+  readonly key: string;
+  readonly rules: CompiledRules;
 }
 
 export interface ClusterPart {
@@ -76,12 +101,18 @@ export interface ClusterPart {
   lastHeartbeatEpoch: number;
   /** Something changed that the others should hear at once. */
   heartbeatDue: boolean;
-  /** LRM report as last sent, to see changes. */
+  /** What the last report was made of, to see changes. */
   lastReport: string;
+  /** Loads of this node, measured since the last heartbeat; null: sent. */
+  load: LoadReport | null;
   /** When each node was last heard; only ever shown. */
   readonly heardMs: Map<number, number>;
   lastManagerMs: number;
   lastManagerIndex: number;
+  /** What the manager has seen last: it need not look at the same twice. */
+  lastManagerInput: string;
+  readonly managerMemory: ManagerMemory;
+  compiled: CompiledFor;
   /** The lease is running out and that has been said. */
   runningOut: boolean;
 }
@@ -103,8 +134,9 @@ export type NodeEvent =
   | { readonly type: 'outcome'; readonly outcome: OperationOutcome }
   | { readonly type: 'watchdog'; readonly event: WatchdogEvent }
   | { readonly type: 'request'; readonly requestId: string; readonly command: Command }
-  /** The agent is to end: release the watchdog if nothing runs here. */
-  | { readonly type: 'shutdown' };
+  | { readonly type: 'load'; readonly load: LoadReport }
+  /** The agent is to end: release the watchdog if nothing runs here; before the machine does: by its policy. */
+  | { readonly type: 'shutdown'; readonly kind: ShutdownKind };
 
 export interface Now {
   readonly bootMs: number;

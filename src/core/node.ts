@@ -1,11 +1,11 @@
-import { act, onShutdown, resetIfFenced, watchLease } from './acting.js';
+import { act, resetIfFenced, watchLease } from './acting.js';
 import { considerView, onFetch, onLogPart, onPrepare, onPromise } from './candidacy.js';
 import { onConfiguration } from './configuration.js';
 import { type Effect, notice } from './effects.js';
 import { keepOnly } from './grants.js';
 import { onHeartbeat, sendHeartbeat } from './heartbeats.js';
 import { type DurableRecord, openLog } from './log.js';
-import { onOutcome } from './lrm.js';
+import { onOutcome } from './lrm-outcome.js';
 import { manage } from './manager-turn.js';
 import { groupMembers, isInquorate, isQuorate, newMembership } from './membership.js';
 import type { Message } from './messages.js';
@@ -15,12 +15,13 @@ import { onWatchdog } from './protection.js';
 import { onAck, onAppend, onCommit, onNewView } from './replication.js';
 import { onLocalRequest, onRequest, refuse } from './requests.js';
 import { onSaved, onSaveFailed } from './saving.js';
+import { onShutdown } from './shutdown.js';
 import { leaveView, type ViewContext } from './views.js';
 
 /** One node: a function of state and event to effects. Time, randomness and I/O are the caller's. */
 
 export function newNode(options: NodeOptions, record: DurableRecord): NodeState {
-  return { options, log: openLog(record), membership: newMembership(), cluster: null, shuttingDown: false };
+  return { options, log: openLog(record), membership: newMembership(), cluster: null, shutdown: null };
 }
 
 export function step(node: NodeState, event: NodeEvent, now: Now): Effect[] {
@@ -83,7 +84,7 @@ function onEvent(
       onSaveFailed(cluster.views, event.detail, context.nowMs, effects);
       break;
     case 'outcome':
-      onOutcome(cluster.lrm, event.outcome, node.log.committed, context.nowMs, effects);
+      onOutcome(cluster.lrm, event.outcome, context.nowMs, effects);
       break;
     case 'watchdog':
       onWatchdog(cluster.protection, event.event, context.nowMs, effects);
@@ -91,8 +92,11 @@ function onEvent(
     case 'request':
       onLocalRequest(cluster, event.requestId, event.command, context, effects);
       break;
+    case 'load':
+      cluster.load = event.load;
+      break;
     case 'shutdown':
-      onShutdown(node, cluster, effects);
+      onShutdown(node, cluster, event.kind, context.nowMs, effects);
       break;
   }
 }

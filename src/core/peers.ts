@@ -1,4 +1,4 @@
-import type { Heartbeat } from './messages.js';
+import type { Heartbeat, LoadReport } from './messages.js';
 
 /** What is known of the agents in the group, this node's own included. */
 export interface Peer {
@@ -7,6 +7,8 @@ export interface Peer {
   readonly incarnation: string | null;
   /** Newest heartbeat of this incarnation. */
   readonly heartbeat: Heartbeat | null;
+  /** What it carries, as last reported. */
+  readonly load: LoadReport | null;
   /** When it joined the group, or was last heard: it counts as alive for `silentAfterMs` from here. */
   readonly heardMs: number;
 }
@@ -20,14 +22,15 @@ export type Peers = Map<number, Peer>;
 export const silentAfterMs = 3_500;
 
 export function joined(peers: Peers, nodeId: number, nowMs: number): void {
-  peers.set(nodeId, { nodeId, incarnation: null, heartbeat: null, heardMs: nowMs });
+  peers.set(nodeId, { nodeId, incarnation: null, heartbeat: null, load: null, heardMs: nowMs });
 }
 
 /** True if this is a new incarnation, or the first word of it. */
 export function heard(peers: Peers, nodeId: number, heartbeat: Heartbeat, nowMs: number): boolean {
   const known = peers.get(nodeId);
   if (known === undefined) return false;
-  peers.set(nodeId, { nodeId, incarnation: heartbeat.incarnation, heartbeat, heardMs: nowMs });
+  const load = heartbeat.load ?? known.load;
+  peers.set(nodeId, { nodeId, incarnation: heartbeat.incarnation, heartbeat, load, heardMs: nowMs });
   return known.incarnation !== heartbeat.incarnation;
 }
 

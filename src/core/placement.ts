@@ -1,4 +1,3 @@
-import type { ClusterState, ServiceRecord } from './cluster-state.js';
 import type { PlacementContext, PlacementNode } from './placement-context.js';
 import { type ConsideredNode, considerNodes, lackOfRoom, whyNone } from './placement-explanation.js';
 import {
@@ -12,42 +11,7 @@ import {
   situationOf,
 } from './placement-situation.js';
 import { compareText } from './rule-transforms.js';
-import { mayRun } from './service-states.js';
 import type { Scheduling } from './usage.js';
-
-/** A node that may be given services now. */
-export interface Candidate {
-  readonly nodeId: number;
-  readonly name: string;
-  /** Services that run there although nobody assigned them: they are best left where they are. */
-  readonly strays: readonly string[];
-}
-
-export interface Placement {
-  readonly nodeId: number;
-  /** Why this one; a sentence's end. */
-  readonly reason: string;
-}
-
-/** Picks a node for a service that runs nowhere: where it is found running, else the one with the fewest services. */
-export function place(state: ClusterState, service: ServiceRecord, candidates: readonly Candidate[]): Placement | null {
-  const found = candidates.find((candidate) => candidate.strays.includes(service.sid));
-  if (found !== undefined) return { nodeId: found.nodeId, reason: `found running on ${found.name}` };
-  const load = servicesPerNode(state);
-  const count = (candidate: Candidate): number => load.get(candidate.nodeId) ?? 0;
-  const [best] = [...candidates].sort((a, b) => count(a) - count(b) || (a.name < b.name ? -1 : 1));
-  if (best === undefined) return null;
-  return { nodeId: best.nodeId, reason: `placed on ${best.name}, which runs the fewest services (${count(best)})` };
-}
-
-function servicesPerNode(state: ClusterState): Map<number, number> {
-  const load = new Map<number, number>();
-  for (const service of Object.values(state.services)) {
-    if (service.nodeId === null || !mayRun(service.state)) continue;
-    load.set(service.nodeId, (load.get(service.nodeId) ?? 0) + 1);
-  }
-  return load;
-}
 
 export interface NodeSelection {
   readonly nodeId: number | null;

@@ -1,0 +1,85 @@
+import { type Command, isFenced, type NodeRecord } from './cluster-state.js';
+import { nodeName } from './electorate.js';
+import type { ManagerInput } from './manager-round.js';
+import type { Heartbeat } from './messages.js';
+import { needsFencing } from './service-states.js';
+import { mayDeclareFenced } from './takeover.js';
+
+/** What the manager makes of nodes: seen, lost, proved dead, gone. */
+
+/** A node that has left the node list is remembered for so long, as the peer does it. */
+const forgetGoneMs = 3_600_000;
+
+export function decideNodes(input: ManagerInput): Command[] {
+  return [...presentNodes(input), ...absentNodes(input)];
+}
+
+function presentNodes(input: ManagerInput): Command[] {
+  const { state, electorate, members } = input;
+  return [...members].flatMap(([nodeId, heartbeat]): Command[] => {
+    const { bootId, fenceBoundMs } = heartbeat;
+    const known = state.nodes[nodeId];
+    const up: Command = { type: 'node-up', nodeId, name: nodeName(electorate, nodeId), bootId, fenceBoundMs };
+    if (known === undefined) return [up];
+    if (isFenced(state, nodeId, bootId)) return [];
+    if (known.bootId !== bootId) {
+      const proof: Command = { type: 'node-fenced', nodeId, bootId: known.bootId, proof: 'reboot' };
+      return isFenced(state, nodeId, known.bootId) ? [up] : [proof, up];
+    }
+    if (heartbeat.lrm.released)
+      return known.releasedBootId === bootId ? [] : [{ type: 'node-released', nodeId, bootId }];
+    if (known.state !== 'online' || known.fenceBoundMs !== fenceBoundMs) return [up];
+    return isProtectedAgain(known, heartbeat, input) ? [{ type: 'node-protected', nodeId, bootId }] : [];
+  });
+}
+
+/** Once it knows that the cluster is armed again, it runs nothing without its watchdog. */
+function isProtectedAgain(known: NodeRecord, { lrm, commitIndex }: Heartbeat, { state }: ManagerInput): boolean {
+  if (!known.unprotected || state.disarm !== null || commitIndex < state.armedIndex) return false;
+  return lrm.mode !== 'disarm' && (lrm.active || lrm.empty);
+}
+
+function absentNodes(input: ManagerInput): Command[] {
+  const holders = holdersOf(input);
+  return Object.values(input.state.nodes)
+    .filter((node) => !input.members.has(node.nodeId) && !input.unheard.has(node.nodeId))
+    .flatMap((node): Command[] => {
+      const next = absentNode(node, holders.has(node.nodeId), input);
+      return next === null ? [] : [next];
+    });
+}
+
+/** Nodes whose loss has to be proved, for they may run something that others are to run. */
+function holdersOf({ state }: ManagerInput): ReadonlySet<number> {
+  const holders = new Set<number>();
+  for (const sid in state.services) {
+    const service = state.services[sid];
+    if (service === undefined || !needsFencing(service.state)) continue;
+    if (service.nodeId !== null) holders.add(service.nodeId);
+    if (service.targetId !== null && service.targetBootId !== null) holders.add(service.targetId);
+  }
+  return holders;
+}
+
+function absentNode(node: NodeRecord, holds: boolean, input: ManagerInput): Command | null {
+  const { nodeId, bootId } = node;
+  const dead = node.fencedBootIds.includes(bootId) || node.releasedBootId === bootId;
+  if (node.state === 'online') return { type: 'node-state', nodeId, state: 'unknown' };
+  if (dead || !holds) return withoutServices(node, input);
+  if (node.unprotected) return null;
+  const reports = input.silences.get(nodeId) ?? [];
+  if (mayDeclareFenced(input.electorate, reports, node.fenceBoundMs)) {
+    return { type: 'node-fenced', nodeId, bootId, proof: 'takeover' };
+  }
+  const hopeless = reports.length > 0 && reports.every((report) => report.silenceMs >= input.leaseMs);
+  return hopeless && node.state === 'unknown' ? { type: 'node-state', nodeId, state: 'fence' } : null;
+}
+
+/** Out of corosync's node list, it is gone, and some time later forgotten. */
+function withoutServices({ nodeId, state }: NodeRecord, { electorate, memory, nowMs }: ManagerInput): Command | null {
+  if (electorate.nodes.some((voter) => voter.nodeId === nodeId)) return null;
+  if (state !== 'gone') return { type: 'node-state', nodeId, state: 'gone' };
+  const sinceMs = memory.goneSinceMs.get(nodeId) ?? nowMs;
+  memory.goneSinceMs.set(nodeId, sinceMs);
+  return nowMs - sinceMs >= forgetGoneMs ? { type: 'node-forget', nodeId } : null;
+}

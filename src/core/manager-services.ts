@@ -1,0 +1,351 @@
+import type { Command, ServiceRecord } from './cluster-state.js';
+import { lostRequirement, waitsFor } from './dependencies.js';
+import { ageMs } from './manager-memory.js';
+import { carryOutOrder, settle, whyNotThere } from './manager-moves.js';
+import { answerOfHost, answerOfTarget, hostOf, isWanted, nameOf, nodeOf, type Round, to } from './manager-round.js';
+import { selectNode } from './placement.js';
+import { provedDead } from './proof.js';
+import { seeksNode } from './service-states.js';
+
+/** What happens next to one service; null: nothing now. The other half of the table in service-states.ts. */
+export function nextStep(service: ServiceRecord, round: Round): Command | null {
+  return nextState(service, round) ?? dropVainOrder(service);
+}
+
+/** An order is carried out from `started` and `stopped`, and waits for them only where they come by themselves. */
+function dropVainOrder(service: ServiceRecord): Command | null {
+  const { sid, uid, state, order } = service;
+  if (order === null || state === 'started' || state === 'stopped' || seeksNode(state)) return null;
+  return { type: 'service-order-dropped', sid, expectUid: uid, reason: `${sid} is in state ${state}` };
+}
+
+function nextState(service: ServiceRecord, round: Round): Command | null {
+  switch (service.state) {
+    case 'request_start':
+    case 'request_start_balance':
+      return whileSeekingNode(service, round);
+    case 'started':
+      return whileStarted(service, round);
+    case 'request_stop':
+      return whileStopping(service, round);
+    case 'stopped':
+      return whileStopped(service, round);
+    case 'migrate':
+      return whileMigrating(service, round);
+    case 'relocate':
+      return whileRelocating(service, round);
+    case 'fence':
+      return whileFencing(service, round);
+    case 'recovery':
+      return whileRecovering(service, round);
+    case 'freeze':
+      return whileFrozen(service, round);
+    case 'error':
+      return whileInError(service, round);
+    case 'ignored':
+      return whileIgnored(service, round);
+  }
+}
+
+function forget(service: ServiceRecord): Command {
+  return { type: 'service-forget', sid: service.sid, expectUid: service.uid };
+}
+
+function isIgnored(service: ServiceRecord): boolean {
+  return service.requested === 'ignored' && !service.removing;
+}
+
+function ignore(service: ServiceRecord): Command {
+  return to(service, 'ignored', service.nodeId, 'ignored by request');
+}
+
+/** Its node cannot come back to it, or is proved dead. */
+function isLost(service: ServiceRecord, round: Round): boolean {
+  const state = nodeOf(round, service.nodeId)?.state;
+  return state === 'fence' || provedDead(round.input.state, service.nodeId, service.bootId);
+}
+
+// ---- to be started ----
+
+function whileSeekingNode(service: ServiceRecord, round: Round): Command | null {
+  if (service.removing) return forget(service);
+  if (isIgnored(service)) return ignore(service);
+  if (!isWanted(service)) return to(service, 'stopped', service.nodeId, 'no longer requested');
+  if (round.input.state.disarm !== null || !isKnownToBeStopped(service, round)) return null;
+  const found = takeOver(service, round);
+  if (found !== undefined) return found;
+  if (waitsFor(round.input.state, service) !== null) return null;
+  const { options } = round.input.state;
+  const spreads = options.rebalanceOnStart && options.scheduler !== 'basic' && service.state === 'request_start';
+  const preference = spreads ? 'best-score' : 'none';
+  const selection = selectNode(round.placement, { sid: service.sid, preference, failedNodeIds: service.failedNodeIds });
+  if (selection.nodeId === null) return null;
+  if (spreads && service.nodeId !== null && selection.nodeId !== service.nodeId) {
+    round.placement.assign(service.sid, selection.nodeId);
+    return to(service, 'request_start_balance', selection.nodeId, selection.reason);
+  }
+  return start(service, round, selection.nodeId, selection.reason);
+}
+
+function start(service: ServiceRecord, round: Round, nodeId: number, reason: string): Command {
+  round.placement.assign(service.sid, nodeId);
+  const isHome = service.maintenanceNodeId === nodeId;
+  return to(service, 'started', nodeId, reason, isHome ? { memo: { maintenanceNodeId: null } } : {});
+}
+
+/** It was looked for everywhere, and where it may have been left unwatched is there to say that it is not. */
+function isKnownToBeStopped(service: ServiceRecord, { input, probedThrough }: Round): boolean {
+  if (input.unheard.size > 0 || probedThrough < service.addedIndex) return false;
+  const { nodeId, bootId } = service;
+  if (nodeId === null || bootId === null || provedDead(input.state, nodeId, bootId)) return true;
+  return input.members.has(nodeId);
+}
+
+/** Found running, it stays where it is; null: not before its node is protected; undefined: it runs nowhere. */
+function takeOver(service: ServiceRecord, round: Round): Command | null | undefined {
+  const nodeId = round.strays.get(service.sid);
+  if (nodeId === undefined) return undefined;
+  const isProtected = round.input.members.get(nodeId)?.lrm.active === true;
+  const isOnline = nodeOf(round, nodeId)?.state === 'online';
+  if (!isProtected || !isOnline) return null;
+  return start(service, round, nodeId, `found running on ${nameOf(round, nodeId)}`);
+}
+
+// ---- running ----
+
+function whileStarted(service: ServiceRecord, round: Round): Command | null {
+  if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
+  const answer = answerOfHost(round, service);
+  if (answer?.outcome === 'error' && isWanted(service)) return afterFailedStart(service, round, answer.detail);
+  if (answer?.outcome === 'running') return { type: 'service-running', sid: service.sid, uid: service.uid };
+  const host = hostOf(round, service);
+  if (host === undefined) return null;
+  if (isIgnored(service)) return ignore(service);
+  const stop = whyStop(service, round);
+  if (stop !== null) return stop === 'wait' ? null : to(service, 'request_stop', service.nodeId, stop);
+  if (host.lrm.mode === 'restart') {
+    return to(service, 'freeze', service.nodeId, `${nameOf(round, service.nodeId)} restarts: it waits for it`);
+  }
+  if (host.lrm.mode === 'shutdown') return null;
+  if (service.order !== null) return carryOutOrder(service, round);
+  if (!service.running) return placedInVain(service, round);
+  return settle(service, round);
+}
+
+/** Why it is to be stopped; `wait`: only when what requires it has been stopped; null: it is not. */
+function whyStop(service: ServiceRecord, round: Round): string | null {
+  const lost = isWanted(service) ? lostRequirement(round.input.state, service) : null;
+  if (isWanted(service) && lost === null) return null;
+  if ((round.dependants.get(service.sid) ?? []).length > 0) return 'wait';
+  if (lost !== null) return lost;
+  return service.removing ? 'being removed' : `${service.requested} is requested`;
+}
+
+/** Its node cannot start it any more, though it was given to it: another one may. */
+function placedInVain(service: ServiceRecord, round: Round): Command | null {
+  const host = hostOf(round, service);
+  const unavailable = round.placement.node(service.nodeId ?? 0)?.unavailable ?? null;
+  if (host === undefined || host.lrm.canRun || unavailable === null) return null;
+  if (answerOfHost(round, service) !== undefined) return null;
+  return to(service, 'request_stop', service.nodeId, `its node ${unavailable}: to be started elsewhere`);
+}
+
+/** On to the next node, as often as `maxRelocate` allows; with no other, again on the same. */
+function afterFailedStart(service: ServiceRecord, round: Round, detail: string): Command {
+  const { nodeId } = service;
+  const failedNodeIds = nodeId === null ? service.failedNodeIds : [...service.failedNodeIds, nodeId];
+  const memo = { failedNodeIds };
+  if (failedNodeIds.length > service.maxRelocate) {
+    const tried = [...new Set(failedNodeIds)].map((id) => nameOf(round, id)).join(', ');
+    return to(service, 'error', nodeId, `${detail}; tried on ${tried}`, { memo });
+  }
+  const selection = selectNode(round.placement, { sid: service.sid, preference: 'try-next', failedNodeIds });
+  if (selection.nodeId === null || selection.nodeId === nodeId) {
+    return to(service, 'started', nodeId, `${detail}; no other node can take it: tried again here`, { memo });
+  }
+  round.placement.move(service.sid, selection.nodeId);
+  const reason = `${detail}; ${selection.reason}`;
+  return to(service, 'relocate', nodeId, reason, { targetId: selection.nodeId, memo });
+}
+
+// ---- to be stopped, stopped ----
+
+function whileStopping(service: ServiceRecord, round: Round): Command | null {
+  if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
+  const answer = answerOfHost(round, service);
+  if (answer?.outcome === 'stopped') return to(service, 'stopped', service.nodeId, 'stopped as requested');
+  return answer?.outcome === 'error' ? to(service, 'error', service.nodeId, answer.detail) : null;
+}
+
+function whileStopped(service: ServiceRecord, round: Round): Command | null {
+  if (service.removing) return forget(service);
+  if (isIgnored(service)) return ignore(service);
+  if (service.order !== null) {
+    const { nodeId } = service.order;
+    const problem = whyNotThere(service, round, nodeId);
+    if (problem !== null) {
+      return { type: 'service-order-dropped', sid: service.sid, expectUid: service.uid, reason: problem };
+    }
+    return to(service, 'stopped', nodeId, `stopped; to be started on ${nameOf(round, nodeId)} next time`);
+  }
+  if (isWanted(service)) {
+    const required = lostRequirement(round.input.state, service);
+    return required === null && round.input.state.disarm === null
+      ? to(service, 'request_start', service.nodeId, 'requested')
+      : null;
+  }
+  const strayOn = round.strays.get(service.sid);
+  if (strayOn !== undefined && nodeOf(round, strayOn)?.state === 'online' && round.input.state.disarm === null) {
+    const reason = `found running on ${nameOf(round, strayOn)}, though ${service.requested} is requested`;
+    return to(service, 'request_stop', strayOn, reason);
+  }
+  return service.requested === 'stopped' ? rehome(service, round) : null;
+}
+
+/** What would be started on a dead node is expected on another one from now on. */
+function rehome(service: ServiceRecord, round: Round): Command | null {
+  const node = nodeOf(round, service.nodeId);
+  const dead = node?.fencedBootIds.includes(node.bootId) === true;
+  if (!dead || service.bootId !== null) return null;
+  const { nodeId, reason } = selectNode(round.placement, {
+    sid: service.sid,
+    preference: 'best-score',
+    failedNodeIds: [],
+  });
+  return nodeId === null || nodeId === service.nodeId ? null : to(service, 'stopped', nodeId, `stopped; ${reason}`);
+}
+
+// ---- on the move ----
+
+/** What has arrived goes on as it is wanted; it is looked at there before anything else. */
+function arrived(service: ServiceRecord, round: Round): Command {
+  const reason = `moved to ${nameOf(round, service.targetId)}`;
+  const memo = { failedMoves: 0 };
+  return to(service, isWanted(service) ? 'started' : 'request_stop', service.targetId, reason, { memo });
+}
+
+function whileMigrating(service: ServiceRecord, round: Round): Command | null {
+  const { state } = round.input;
+  if (isLost(service, round)) {
+    const reason = `${nameOf(round, service.nodeId)} was lost while it moved away`;
+    return to(service, 'fence', service.nodeId, reason, { targetId: service.targetId });
+  }
+  const answer = answerOfHost(round, service);
+  const targetDead = provedDead(state, service.targetId, service.targetBootId);
+  if (answer?.outcome === 'left') {
+    if (!targetDead) return arrived(service, round);
+    return to(
+      service,
+      'recovery',
+      service.targetId,
+      `${nameOf(round, service.targetId)} was fenced when it had arrived`,
+    );
+  }
+  if (answer?.outcome === 'running') return stayed(service, round, answer.detail);
+  // Only its node knows whether it has begun: it gives up by itself when the target does not come.
+  return null;
+}
+
+function stayed(service: ServiceRecord, round: Round, detail: string): Command {
+  const reason = `stays on ${nameOf(round, service.nodeId)}, for its move failed: ${detail}`;
+  const memo = { failedMoves: service.failedMoves + 1 };
+  return to(service, isWanted(service) ? 'started' : 'request_stop', service.nodeId, reason, { memo });
+}
+
+function whileRelocating(service: ServiceRecord, round: Round): Command | null {
+  if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
+  const answer = answerOfHost(round, service);
+  if (answer?.outcome === 'error') return to(service, 'error', service.nodeId, answer.detail);
+  if (answer?.outcome !== 'stopped') return null;
+  if (!isWanted(service)) return to(service, 'stopped', service.targetId, 'stopped as requested');
+  const { targetId } = service;
+  const target = targetId === null ? null : round.placement.node(targetId);
+  if (target === null || target.unavailable !== null) {
+    return to(service, 'request_start', service.nodeId, `stopped; ${nameOf(round, targetId)} cannot take it any more`);
+  }
+  return start(service, round, target.nodeId, service.reason);
+}
+
+// ---- its node is lost ----
+
+function whileFencing(service: ServiceRecord, round: Round): Command | null {
+  const { state, members } = round.input;
+  const hostDead = provedDead(state, service.nodeId, service.bootId);
+  if (service.targetBootId !== null) return whileFencingBoth(service, round, hostDead);
+  const name = nameOf(round, service.nodeId);
+  if (hostDead) return to(service, 'recovery', service.nodeId, `${name} was fenced`);
+  const node = nodeOf(round, service.nodeId);
+  const back = node?.state === 'online' && node.bootId === service.bootId && members.has(node.nodeId);
+  return back
+    ? to(service, isWanted(service) ? 'started' : 'request_stop', service.nodeId, `${name} came back in time`)
+    : null;
+}
+
+/** Lost while it moved: it may be on either node, and whoever of them is there is asked. */
+function whileFencingBoth(service: ServiceRecord, round: Round, hostDead: boolean): Command | null {
+  const targetDead = provedDead(round.input.state, service.targetId, service.targetBootId);
+  const onHost = hostDead ? 'stopped' : answerOfHost(round, service)?.outcome;
+  const onTarget = targetDead ? 'stopped' : answerOfTarget(round, service)?.outcome;
+  const wanted = isWanted(service) ? 'started' : 'request_stop';
+  if (onTarget === 'running' && onHost === 'stopped') {
+    return to(service, wanted, service.targetId, `runs on ${nameOf(round, service.targetId)}: its move was complete`);
+  }
+  if (onTarget !== 'stopped') return null;
+  const host = nameOf(round, service.nodeId);
+  if (hostDead) return to(service, 'recovery', service.nodeId, `${host} was fenced`);
+  const back = nodeOf(round, service.nodeId)?.state === 'online' && onHost !== undefined;
+  return back ? to(service, wanted, service.nodeId, `${host} came back in time`) : null;
+}
+
+function whileRecovering(service: ServiceRecord, round: Round): Command | null {
+  if (service.removing) return forget(service);
+  if (isIgnored(service)) return ignore(service);
+  if (round.input.state.disarm?.phase === 'disarmed') return null;
+  const query = { sid: service.sid, preference: 'best-score', failedNodeIds: service.failedNodeIds } as const;
+  if (!isWanted(service)) {
+    const home = service.requested === 'stopped' ? selectNode(round.placement, query).nodeId : service.nodeId;
+    return to(service, 'stopped', home ?? service.nodeId, 'its node was fenced, and it is not to run');
+  }
+  if (waitsFor(round.input.state, service) !== null || round.input.unheard.size > 0) return null;
+  const { nodeId, reason } = selectNode(round.placement, query);
+  return nodeId === null ? null : start(service, round, nodeId, reason);
+}
+
+// ---- left alone ----
+
+function whileFrozen(service: ServiceRecord, round: Round): Command | null {
+  const { state, memory, nowMs, members } = round.input;
+  if (state.disarm !== null) return null;
+  const node = nodeOf(round, service.nodeId);
+  const heartbeat = service.nodeId === null ? undefined : members.get(service.nodeId);
+  const looksAfterIt =
+    heartbeat?.lrm.mode === 'active' || (heartbeat?.lrm.mode === 'maintenance' && !heartbeat.lrm.leaving);
+  if (node?.state === 'online' && heartbeat?.bootId === node.bootId && looksAfterIt && !node.unprotected) {
+    return to(service, isWanted(service) ? 'started' : 'request_stop', service.nodeId, `${node.name} is back`);
+  }
+  if (heartbeat !== undefined) return null;
+  const limitMs = state.options.freezeLimitS * 1_000;
+  const ageSoFarMs = ageMs(memory, service, nowMs);
+  if (limitMs === 0 || ageSoFarMs < limitMs || node?.unprotected) return null;
+  const reason = `${nameOf(round, service.nodeId)} has not come back in ${state.options.freezeLimitS} s`;
+  const dead = provedDead(state, service.nodeId, service.bootId);
+  return to(service, dead ? 'recovery' : 'fence', service.nodeId, reason);
+}
+
+function whileInError(service: ServiceRecord, round: Round): Command | null {
+  if (isIgnored(service)) return ignore(service);
+  if (service.removing && service.stopFailed) return forget(service);
+  const asked = (service.requested === 'disabled' || service.removing) && !service.stopFailed;
+  if (!asked) return null;
+  if (provedDead(round.input.state, service.nodeId, service.bootId)) {
+    return to(service, 'stopped', service.nodeId, `${nameOf(round, service.nodeId)} was reset: it runs nowhere`);
+  }
+  if (hostOf(round, service) === undefined || nodeOf(round, service.nodeId)?.state !== 'online') return null;
+  return to(service, 'request_stop', service.nodeId, 'error is being cleared: stopping what may still run');
+}
+
+function whileIgnored(service: ServiceRecord, round: Round): Command | null {
+  if (service.removing) return forget(service);
+  if (service.requested === 'ignored' || round.input.state.disarm !== null) return null;
+  return to(service, 'request_start', service.nodeId, 'looked after again: where it runs is found out first');
+}

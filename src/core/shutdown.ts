@@ -1,0 +1,132 @@
+import { runsNothing } from './acting.js';
+import { type Effect, notice } from './effects.js';
+import { needsProtection } from './lrm.js';
+import type { LrmMode } from './messages.js';
+import type { ClusterPart, NodeState, ShutdownKind } from './node-state.js';
+import type { ViewContext } from './views.js';
+
+/**
+ * How a node leaves. A restart of the agent alone leaves everything running under the armed watchdog. Before the machine
+ * goes down, the shutdown policy says what becomes of its services; the end is always the same: nothing runs, the others
+ * know it, the watchdog is released.
+ */
+
+/** A node that has no view for so long cannot hand anything over: it stops what it runs and goes. */
+const aloneMs = 5_000;
+
+export function onShutdown(
+  node: NodeState,
+  cluster: ClusterPart,
+  kind: ShutdownKind,
+  nowMs: number,
+  effects: Effect[],
+): void {
+  if (node.shutdown !== null && node.shutdown.kind !== 'restart') return;
+  node.shutdown = { kind, sinceMs: nowMs, aloneSinceMs: null, prepared: false };
+  if (kind === 'restart') {
+    endAgent(node, cluster, effects);
+    return;
+  }
+  notice(effects, 'node', 'info', `this node is to go down (${kind}): ${sentences[lrmMode(node, cluster)]}`, { kind });
+}
+
+const sentences: Readonly<Record<LrmMode, string>> = {
+  active: 'nothing is done',
+  maintenance: 'what runs here is moved away',
+  shutdown: 'what runs here is stopped, and started elsewhere',
+  restart: 'what runs here is stopped, and waits for this node to come back',
+  disarm: 'the cluster is disarmed, and what runs here is left alone',
+};
+
+/** The watchdog stays armed over what runs; it is released if nothing does. */
+function endAgent(node: NodeState, { lrm, protection }: ClusterPart, effects: Effect[]): void {
+  if (protection.state !== 'armed' && protection.state !== 'unattended') return;
+  if (runsNothing(node) && !needsProtection(lrm)) {
+    protection.state = 'releasing';
+    effects.push({ type: 'watchdog-release' });
+    return;
+  }
+  const text =
+    'ending with resources running: the watchdog stays armed, and resets this node unless an agent starts in time';
+  notice(effects, 'watchdog', 'warn', text);
+}
+
+/** The agent's last effects were asked for: nothing is armed or extended any more. */
+export function isEnding({ shutdown }: NodeState): boolean {
+  return shutdown !== null && (shutdown.kind === 'restart' || shutdown.prepared);
+}
+
+/** What this node is to the manager. */
+export function lrmMode(node: NodeState, cluster: ClusterPart): LrmMode {
+  const { committed } = node.log;
+  if (committed.disarm?.phase === 'disarmed') return 'disarm';
+  const maintained = committed.nodes[cluster.selfId]?.maintenance === true;
+  const { shutdown } = node;
+  if (shutdown === null || shutdown.kind === 'restart') return maintained ? 'maintenance' : 'active';
+  if (maintained) return 'maintenance';
+  switch (committed.options.shutdownPolicy) {
+    case 'migrate':
+      return 'maintenance';
+    case 'freeze':
+      return 'restart';
+    case 'failover':
+      return 'shutdown';
+    case 'conditional':
+      return shutdown.kind === 'reboot' ? 'restart' : 'shutdown';
+  }
+}
+
+export function isLeaving({ shutdown }: NodeState): boolean {
+  return shutdown !== null && shutdown.kind !== 'restart';
+}
+
+/** Is what runs here to be stopped, whoever wants it? Stopping is always safe, with a view and without. */
+export function stopsAll(node: NodeState, cluster: ClusterPart, nowMs: number): boolean {
+  if (!isLeaving(node) || isEnding(node)) return false;
+  if (isAlone(node, nowMs)) return true;
+  const mode = lrmMode(node, cluster);
+  if (mode === 'shutdown') return true;
+  // The others are to know first that it waits for this node; what can be moved is not stopped.
+  const { mine } = cluster.lrm;
+  return mine.length > 0 && mine.every((service) => service.state === 'freeze' || service.state === 'error');
+}
+
+function isAlone({ shutdown }: NodeState, nowMs: number): boolean {
+  return shutdown?.aloneSinceMs != null && nowMs - shutdown.aloneSinceMs >= aloneMs;
+}
+
+/** Says so to the manager, in heartbeats: it may give away what this boot had. */
+export function isReleased(node: NodeState, cluster: ClusterPart): boolean {
+  if (!isLeaving(node) || !runsNothing(node)) return false;
+  const mode = lrmMode(node, cluster);
+  const waits = cluster.lrm.mine.some((service) => service.state !== 'freeze' && service.state !== 'error');
+  return mode === 'shutdown' || !waits;
+}
+
+/** Goes on with the shutdown of the machine, as far as it can go now. */
+export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
+  const { shutdown } = node;
+  if (shutdown === null || shutdown.kind === 'restart' || shutdown.prepared) return;
+  if (cluster.views.view !== null) shutdown.aloneSinceMs = null;
+  else shutdown.aloneSinceMs ??= context.nowMs;
+  const stuck = [...cluster.lrm.units.values()].some(
+    (unit) => unit.failure !== null && unit.condition === 'broken' && unit.operationId === null,
+  );
+  const told = node.log.committed.nodes[cluster.selfId]?.releasedBootId === node.options.bootId;
+  const stopped = cluster.lrm.operations.size === 0 && isReleased(node, cluster);
+  const gone = stopped && (told || isAlone(node, context.nowMs));
+  if (!gone && !(stuck && stopsAll(node, cluster, context.nowMs))) return;
+  shutdown.prepared = true;
+  finish(cluster, gone, effects);
+}
+
+function finish({ protection }: ClusterPart, clean: boolean, effects: Effect[]): void {
+  if (!clean) {
+    const text = 'a resource cannot be stopped: the watchdog stays armed, and resets this node if it does not go down';
+    notice(effects, 'watchdog', 'error', text);
+  } else if (protection.state === 'armed' || protection.state === 'unattended') {
+    protection.state = 'releasing';
+    effects.push({ type: 'watchdog-release' });
+  }
+  effects.push({ type: 'prepared', clean });
+}
