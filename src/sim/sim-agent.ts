@@ -32,16 +32,21 @@ export class HostedAgent extends Agent {
 
   override dispatch(event: NodeEvent): void {
     super.dispatch(event);
-    const { log, cluster } = this.node;
-    const before = this.#record;
-    if (log.record !== before) {
-      this.#record = log.record;
-      if (log.record.commitIndex !== before.commitIndex) this.#watch.onLog(this, before);
-    }
+    this.observe();
+    const { cluster } = this.node;
     // The watchdog's commands are given in a continuation of a promise.
     const protection = cluster?.protection.state;
     if (protection !== this.#protection || this.#requests > 0) this.#watch.settle();
     this.#protection = protection;
+  }
+
+  /** Tells what has become of its log; also asked in the middle of an event, before what follows from a commit. */
+  observe(): void {
+    const { log } = this.node;
+    const before = this.#record;
+    if (log.record === before) return;
+    this.#record = log.record;
+    if (log.record.commitIndex !== before.commitIndex) this.#watch.onLog(this, before);
   }
 
   override request(command: Command): Promise<number> {

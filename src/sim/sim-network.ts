@@ -85,6 +85,7 @@ export class SimNetwork {
       ring.mend();
       for (const member of ring.members) this.outgoing(member);
     } else {
+      ring.brokenMs = this.#world.timeline.nowMs;
       this.#break(ring);
     }
   }
@@ -119,8 +120,14 @@ export class SimNetwork {
       const ring = first?.ring ?? null;
       const same =
         ring !== null && ring.members.length === group.length && group.every((member) => member.ring === ring);
-      if (!same) this.#form(group);
+      if (!same && !group.some((member) => this.#waitsForToken(member.ring))) this.#form(group);
     }
+  }
+
+  /** Broken, but nobody can know it yet. */
+  #waitsForToken(ring: Ring | null): boolean {
+    const { timeline, tokenMs, consensusMs } = this.#world;
+    return ring !== null && !ring.whole && timeline.nowMs - ring.brokenMs < tokenMs + consensusMs;
   }
 
   /** Those who all reach each other; where that is not clear, as chance has it, and not for long. */
@@ -150,6 +157,7 @@ export class SimNetwork {
     const { timeline } = this.#world;
     for (const old of new Set(members.flatMap(({ ring }) => ring ?? []))) {
       old.recover(members.filter((member) => member.ring === old));
+      if (old.whole) old.brokenMs = timeline.nowMs;
       old.whole = false;
     }
     const freeMs = timeline.nowMs + syncMs;

@@ -410,6 +410,7 @@ export class SimNode implements Witness {
 
   #onOperation(operation: 'start' | 'stop' | 'migrate', sid: string): void {
     const { invariants } = this.#world;
+    this.agent?.observe();
     invariants.operates(this, operation, sid, this.agent?.node.log.record.commitIndex ?? 0);
     if (operation === 'start') this.#checkProtected(`start of ${sid}`);
   }

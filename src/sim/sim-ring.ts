@@ -18,6 +18,8 @@ export class Ring {
   readonly members: readonly SimCorosync[];
   readonly memberIds: readonly number[];
   whole = true;
+  /** Since when it is not whole. */
+  brokenMs = 0;
   /** Nothing is ordered before this. */
   freeMs: number;
   /** Votes that a quorum device gives to this ring. */
