@@ -3,15 +3,20 @@ import type { ApplyResult, Command, ServiceRecord } from '../core/cluster-state.
 import type { Effect, Notice } from '../core/effects.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
-import type { OperationOutcome } from '../core/lrm.js';
+import type { Operation } from '../core/lrm.js';
+import type { OperationOutcome } from '../core/lrm-outcome.js';
 import type { Entry, Message } from '../core/messages.js';
 import { newNode, step } from '../core/node.js';
 import type { NodeEvent, NodeOptions, NodeState } from '../core/node-state.js';
 import type { Clock } from '../ports/clock.js';
 import type { Cluster, ClusterEvent } from '../ports/cluster.js';
-import type { ResourceDriver, ResourceOperation } from '../ports/resource-driver.js';
+import type { LoadMeter } from '../ports/load-meter.js';
+import type { OperationResult, ResourceDriver } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { Watchdog } from '../ports/watchdog.js';
+import type { Decision } from './control.js';
+import { decisionOf } from './decisions.js';
+import { loadReport } from './load-report.js';
 import { describe, flat } from './sentences.js';
 import type { AgentEvent } from './status.js';
 import { WatchdogTurn } from './watchdog-turn.js';
@@ -25,6 +30,8 @@ export interface AgentPorts {
   /** Null: this node has no watchdog, and runs nothing. */
   readonly watchdog: Watchdog | null;
   readonly drivers: ReadonlyMap<string, ResourceDriver>;
+  /** Null: loads are not known, and placement counts services. */
+  readonly loads: LoadMeter | null;
   readonly log: AgentLog;
   /** Writes down durably why this node may be reset soon. */
   readonly lastWords: (reason: string) => Promise<void>;
@@ -46,10 +53,12 @@ interface PendingRequest {
   readonly cancelTimeout: () => void;
 }
 
-const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000 } as const;
+const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000, decisions: 1_024 } as const;
 
 /** By the leader's wall clock; only for people. */
 const oldNewsS = 5;
+/** How often nodes tell what they carry. */
+const loadIntervalMs = 10_000;
 /** How often the core is asked what time makes due. */
 const tickMs = 250;
 
@@ -67,6 +76,9 @@ export class Agent {
   #cancelTick: () => void = () => undefined;
   /** Null without a watchdog. */
   readonly #watchdogTurn: WatchdogTurn | null;
+  readonly #decisions: Decision[] = [];
+  readonly #awaitingShutdown: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  #lastLoadMs = Number.NEGATIVE_INFINITY;
   #connected = false;
   #waitingFor: string | null = null;
   #storeProblem: string | null = null;
@@ -81,6 +93,7 @@ export class Agent {
     this.#decoder = this.#codec.newDecoder();
     this.node = newNode(options, record);
     this.#onFailure = onFailure;
+    for (const entry of record.entries) if (entry.index <= record.commitIndex) this.#remember(entry);
     const { watchdog } = ports;
     const told = { event: (event: NodeEvent) => this.dispatch(event), failed: (error: Error) => this.#fail(error) };
     this.#watchdogTurn = watchdog && new WatchdogTurn(watchdog, this.node, told);
@@ -147,17 +160,43 @@ export class Agent {
     return () => this.#subscribers.delete(listener);
   }
 
+  /**
+   * Prepares the machine's shutdown by the shutdown policy; resolves when nothing runs here any more and the watchdog is
+   * released. Rejects if something could not be stopped: then the watchdog stays armed.
+   */
+  prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void> {
+    if (this.#failed !== null || this.#stopped) {
+      return Promise.reject(new HoldfastError('HF_BUSY', 'this agent does nothing any more'));
+    }
+    if (this.#awaitingShutdown.length >= agentLimits.pendingRequests) {
+      return Promise.reject(new HoldfastError('HF_BUSY', 'too many wait for the shutdown already'));
+    }
+    const prepared = this.node.shutdown?.prepared === true;
+    if (prepared) return this.#watchdogTurn?.done ?? Promise.resolve();
+    const done = new Promise<void>((resolve, reject) => this.#awaitingShutdown.push({ resolve, reject }));
+    this.dispatch({ type: 'shutdown', kind });
+    return done;
+  }
+
+  /** What was committed lately, newest first; from what this node holds of the log, and since. */
+  decisions(limit: number): readonly Decision[] {
+    return this.#decisions.slice(-limit).reverse();
+  }
+
   /** Ends: the watchdog is released only if nothing runs here; then the group is left. */
   async stop(): Promise<void> {
-    this.dispatch({ type: 'shutdown' });
+    this.dispatch({ type: 'shutdown', kind: 'restart' });
     this.#cancelTick();
     await this.#watchdogTurn?.done;
     this.#stopped = true;
     for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the agent has ended');
+    for (const done of this.#awaitingShutdown.splice(0))
+      done.reject(new HoldfastError('HF_BUSY', 'the agent has ended'));
     await this.#ports.cluster.close();
   }
 
   #tick(): void {
+    this.#measureLoads();
     this.dispatch({ type: 'tick' });
     this.#tellWaiting();
     this.#cancelTick = this.#ports.clock.after(tickMs, () => this.#tick());
@@ -236,6 +275,9 @@ export class Agent {
       case 'notice':
         this.#notice(effect.notice);
         break;
+      case 'prepared':
+        this.#prepared(effect.clean);
+        break;
       default:
         this.#watchdogTurn?.carryOut(effect);
         break;
@@ -294,12 +336,14 @@ export class Agent {
     });
   }
 
-  #logCommand({ index, command, origin, wallMs }: Entry, result: ApplyResult): void {
+  #logCommand(entry: Entry, result: ApplyResult): void {
+    const { index, command, origin, wallMs } = entry;
     const detail = { index, command: command.type, by: origin?.nodeId ?? null };
     if (!result.ok) {
       this.#notice({ kind: 'cluster', level: 'warn', text: `${command.type} refused: ${result.message}`, detail });
       return;
     }
+    this.#remember(entry);
     const text = describe(command, (nodeId) => this.#nodeName(nodeId)) + this.#age(wallMs);
     const kind = command.type.startsWith('node-') ? 'node' : 'service';
     const bad = command.type === 'node-fenced' || command.type === 'node-state';
@@ -331,14 +375,44 @@ export class Agent {
     this.#settle(requestId, (request) => request.reject(new HoldfastError('HF_OUTCOME_UNKNOWN', text)));
   }
 
-  #operate({ operationId, operation, service }: Effect & { type: 'operate' }): void {
+  #prepared(clean: boolean): void {
+    const released = this.#watchdogTurn?.done ?? Promise.resolve();
+    for (const { resolve, reject } of this.#awaitingShutdown.splice(0)) {
+      if (clean) released.then(resolve, reject);
+      else reject(new HoldfastError('HF_AGENT', 'a resource could not be stopped: the watchdog stays armed'));
+    }
+  }
+
+  #measureLoads(): void {
+    const { loads, clock } = this.#ports;
+    const nowMs = clock.bootMs();
+    if (loads === null || nowMs - this.#lastLoadMs < loadIntervalMs) return;
+    const report = loadReport(loads, this.node.log.committed, this.node.cluster?.selfId ?? null);
+    if (report === null) return;
+    this.#lastLoadMs = nowMs;
+    this.dispatch({ type: 'load', load: report });
+  }
+
+  #remember({ index, command, wallMs }: Entry): void {
+    if (command.type === 'service-running' || command.type === 'service-forget') return;
+    const decision = decisionOf(index, command, wallMs, (nodeId) => this.#nodeName(nodeId));
+    this.#decisions.push(decision);
+    if (this.#decisions.length > agentLimits.decisions) this.#decisions.splice(0, agentLimits.decisions / 4);
+  }
+
+  #operate({ operationId, operation, service, timeoutMs, targetId }: Effect & { type: 'operate' }): void {
     // Always answered later: other effects of the step that asks for it are yet to be carried out.
-    this.#run(operation, service)
+    this.#run(operation, service, timeoutMs, targetId)
       .then((outcome) => this.dispatch({ type: 'outcome', outcome: { operationId, ...outcome } }))
       .catch((error: Error) => this.#fail(error));
   }
 
-  async #run(operation: ResourceOperation, service: ServiceRecord): Promise<Omit<OperationOutcome, 'operationId'>> {
+  async #run(
+    operation: Operation,
+    service: ServiceRecord,
+    timeoutMs: number | null,
+    targetId: number | null,
+  ): Promise<Omit<OperationOutcome, 'operationId'>> {
     const type = service.sid.slice(0, service.sid.indexOf(':'));
     const driver = this.#ports.drivers.get(type);
     if (driver === undefined) {
@@ -346,10 +420,22 @@ export class Agent {
       return { outcome: 'error', permanent: true, detail, monitorIntervalMs: 60_000 };
     }
     const [{ outcome, permanent, detail }, monitorIntervalMs] = await Promise.all([
-      driver.run(operation, service),
+      this.#drive(driver, operation, service, timeoutMs ?? undefined, targetId),
       driver.monitorIntervalMs(service).catch(() => 10_000),
     ]);
     return { outcome, permanent, detail, monitorIntervalMs };
+  }
+
+  #drive(
+    driver: ResourceDriver,
+    operation: Operation,
+    service: ServiceRecord,
+    timeoutMs: number | undefined,
+    targetId: number | null,
+  ): Promise<OperationResult> {
+    if (operation !== 'migrate') return driver.run(operation, service, timeoutMs);
+    if (driver.migrate !== undefined) return driver.migrate(service, this.#nodeName(targetId), timeoutMs);
+    throw new AssertionError(`${service.sid} is to be migrated by a driver that cannot`);
   }
 
   #notice({ kind, level, text, detail }: Notice): void {

@@ -66,6 +66,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lastManagerIndex: 0,
     lastManagerInput: '',
     managerMemory: newManagerMemory(),
+    serviceLoads: new Map(),
     compiled: { state: null, key: '', rules: { units: new Map(), dropped: [], warnings: [] } },
     runningOut: false,
   };

@@ -1,5 +1,6 @@
 import { mayStart, runsNothing } from './acting.js';
 import { takeoverMs } from './budget.js';
+import { limits } from './cluster-state.js';
 import type { Effect } from './effects.js';
 import { grant, silenceMs } from './grants.js';
 import { isHeld, noteEcho, stamp } from './lease.js';
@@ -102,6 +103,13 @@ function heartbeat(node: NodeState, cluster: ClusterPart, lrm: LrmReport, nowMs:
   };
 }
 
+function noteLoads({ log }: NodeState, { serviceLoads }: ClusterPart, { load }: Heartbeat): void {
+  if (load === null) return;
+  for (const service of load.services) serviceLoads.set(service.sid, service);
+  if (serviceLoads.size <= limits.services) return;
+  for (const sid of serviceLoads.keys()) if (log.committed.services[sid] === undefined) serviceLoads.delete(sid);
+}
+
 /** A heartbeat is granted when it is delivered, if its sender is in our view and its boot is not declared fenced. */
 export function onHeartbeat(
   node: NodeState,
@@ -114,6 +122,7 @@ export function onHeartbeat(
   const { views, grants, lease, selfId } = cluster;
   onHeartbeatOf(views, fromId, heartbeat, context, effects);
   cluster.heardMs.set(fromId, context.nowMs);
+  noteLoads(node, cluster, heartbeat);
   if (heard(cluster.peers, fromId, heartbeat, context.nowMs)) cluster.heartbeatDue = true;
   const inView = views.view?.members.some(
     (member) => member.nodeId === fromId && member.incarnation === heartbeat.incarnation,

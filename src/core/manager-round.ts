@@ -22,6 +22,8 @@ export interface ManagerInput {
   readonly silences: ReadonlyMap<number, readonly SilenceReport[]>;
   /** What nodes carry, as last reported. */
   readonly loads: ReadonlyMap<number, LoadReport>;
+  /** What services use, as last reported by whoever had them. */
+  readonly serviceLoads: ReadonlyMap<string, ServiceLoad>;
   /** A node lost for longer than its lease lasts cannot come back to it, milliseconds. */
   readonly leaseMs: number;
   readonly nowMs: number;
@@ -84,11 +86,10 @@ function dependantsOf(state: ClusterState): Map<string, string[]> {
 
 export function placementContext(input: ManagerInput): PlacementContext {
   const services: PlacedService[] = [];
-  const loads = serviceLoads(input);
   for (const sid in input.state.services) {
     const service = input.state.services[sid];
     if (service === undefined || service.state === 'stopped' || service.state === 'ignored') continue;
-    services.push(placed(service, input, loads.get(sid)));
+    services.push(placed(service, input, input.serviceLoads.get(sid)));
   }
   return new PlacementContext({
     rules: input.rules,
@@ -123,12 +124,6 @@ function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLo
     load,
     balanced: state === 'started' && running && service.autoRebalance && movesLive(service, host),
   };
-}
-
-function serviceLoads({ loads }: ManagerInput): Map<string, ServiceLoad> {
-  const all = new Map<string, ServiceLoad>();
-  for (const { services } of loads.values()) for (const service of services) all.set(service.sid, service);
-  return all;
 }
 
 function placementNodes(input: ManagerInput): PlacementNode[] {

@@ -78,6 +78,7 @@ export function managerInput(node: NodeState, cluster: ClusterPart, nowMs: numbe
     unheard,
     silences,
     loads: loadsOf(cluster),
+    serviceLoads: cluster.serviceLoads,
     leaseMs: cluster.budget.leaseMs,
     nowMs,
     memory,

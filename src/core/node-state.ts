@@ -12,6 +12,7 @@ import type { Membership, RingId } from './membership.js';
 import type { LoadReport, Message } from './messages.js';
 import type { Peers } from './peers.js';
 import type { Protection, WatchdogEvent } from './protection.js';
+import type { ServiceLoad } from './usage.js';
 import type { Views } from './views.js';
 
 /** What one node knows, and what can happen to it. */
@@ -113,6 +114,8 @@ export interface ClusterPart {
   lastManagerInput: string;
   readonly managerMemory: ManagerMemory;
   compiled: CompiledFor;
+  /** What services use, as last reported by whoever had them; their loss must not make it unknown. */
+  readonly serviceLoads: Map<string, ServiceLoad>;
   /** The lease is running out and that has been said. */
   runningOut: boolean;
 }

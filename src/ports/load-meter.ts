@@ -21,6 +21,8 @@ export interface ServiceLoad {
 export interface LoadMeter {
   /** Never blocks: the figures measured last; null: none yet. */
   node(): NodeLoad | null;
+  /** Guests that run here and that nobody manages. */
+  otherGuests(): number;
   /** Null: nothing is known of this one. */
   service(sid: string): ServiceLoad | null;
 }
