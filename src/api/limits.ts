@@ -8,6 +8,10 @@ export const serverLimits = {
   mutations: 32,
   /** After that the caller is told that the outcome is unknown. */
   mutationMs: 120_000,
+  /** How long an answer about a shutdown that is being prepared may take. */
+  shutdownMs: 60_000,
+  /** Decisions in one answer. */
+  decisions: 1_000,
   headerBytes: 8_192,
   headersMs: 5_000,
   requestMs: 10_000,

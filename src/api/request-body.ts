@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { HoldfastError } from '../core/errors.js';
 import { HttpRefusal } from './answers.js';
 
-/** Longest body that is read, in bytes. */
-export const maxBodyBytes = 65_536;
+/** Longest body that is read, in bytes: a rule over `limits.members` resources, with some room. */
+export const maxBodyBytes = 131_072;
 
 function tooLarge(): HttpRefusal {
   // What is still on its way is not worth reading.

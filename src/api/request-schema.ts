@@ -1,21 +1,26 @@
 import { z } from 'zod';
-import type { Mutation, ResourceOptions } from '../agent/control.js';
+import { settingLimits } from '../agent/log-schema.js';
+import { limits } from '../core/cluster-state.js';
 import { HoldfastError } from '../core/errors.js';
+import { isIdentifier, nodeNamePattern, parameterNamePattern, sidPattern } from '../core/names.js';
 import { nearestName } from '../core/nearest-name.js';
 
-/** What a resource may consist of. Lengths are in bytes of UTF-8. */
-export const resourceLimits = { parameters: 64, valueBytes: 4096, commentBytes: 4096, maxRestart: 100 } as const;
+/** What requests are made of, each part with the rule that a refusal quotes. Lengths are in bytes of UTF-8. */
 
-const sidPattern = /^[a-z][a-z0-9]*:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const namePattern = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
+export const textLimits = { valueBytes: 4_096, commentBytes: 4_096 } as const;
+
 const agentPattern = /^ocf:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+/** A resource by its own name alone, as people say it of virtual machines. */
+const bareSidPattern = /^\d{1,9}$/;
 const loneSurrogate = /\p{Surrogate}/u;
 
 const sidRule = 'must be a type and a name, such as ocf:web (a name has at most 64 letters, digits, "_", "." and "-")';
 const nameRule = 'must be a name of at most 64 letters, digits, "_" and "-", the first a letter or "_"';
+const identifierRule = 'must be a name of at most 64 letters, digits, "_", "." and "-", the first a letter';
+const nodeRule = 'must be a node\'s name: letters, digits, "_", "." and "-"';
 
 /** Text that can be a process's argument, environment or a line of a file: no NUL, no half characters. */
-function text(limitBytes: number) {
+export function text(limitBytes: number) {
   const sound = (value: string) => !value.includes('\0') && !loneSurrogate.test(value);
   return z
     .string({ error: 'must be a text' })
@@ -23,67 +28,98 @@ function text(limitBytes: number) {
     .refine(sound, { error: 'must be text without NUL characters and unpaired surrogates' });
 }
 
-const name = z.string({ error: nameRule }).regex(namePattern, { error: nameRule });
+function word<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: `must be one of ${words.map((each) => JSON.stringify(each)).join(', ')}` });
+}
+
+export function integer(lowest: number, highest: number) {
+  const error = `must be an integer from ${lowest} to ${highest}`;
+  return z.int({ error }).min(lowest, { error }).max(highest, { error });
+}
+
+function number(lowest: number, highest: number) {
+  const error = `must be a number from ${lowest} to ${highest}`;
+  return z.number({ error }).min(lowest, { error }).max(highest, { error });
+}
+
+const boolean = z.boolean({ error: 'must be true or false' });
+
+function list<Item extends z.ZodType>(item: Item, most: number) {
+  return z.array(item, { error: 'must be a list' }).max(most, { error: `must be at most ${most}` });
+}
+
+const name = z.string({ error: nameRule }).regex(parameterNamePattern, { error: nameRule });
 const sid = z.string({ error: sidRule }).regex(sidPattern, { error: sidRule });
+const sidOrNumber = z
+  .string({ error: sidRule })
+  .refine((value) => sidPattern.test(value) || bareSidPattern.test(value), { error: sidRule });
+const identifier = z.string({ error: identifierRule }).refine(isIdentifier, { error: identifierRule });
+const node = z.string({ error: nodeRule }).regex(nodeNamePattern, { error: nodeRule });
 const agentRule = 'must be a resource agent as ocf:PROVIDER:TYPE, such as ocf:heartbeat:IPaddr2';
 const agent = z.string({ error: agentRule }).regex(agentPattern, { error: agentRule });
-const maxRestartRule = `must be an integer from 0 to ${resourceLimits.maxRestart}`;
 
 const parameters = z
-  .record(name, text(resourceLimits.valueBytes), {
+  .record(name, text(textLimits.valueBytes), {
     error: (issue) => (issue.code === 'invalid_key' ? nameRule : 'must be an object of names and texts'),
   })
-  .refine((value) => Object.keys(value).length <= resourceLimits.parameters, {
-    error: `must be at most ${resourceLimits.parameters}`,
+  .refine((value) => Object.keys(value).length <= limits.parameters, {
+    error: `must be at most ${limits.parameters}`,
   });
 
-const options = {
-  agent: z.exactOptional(agent),
-  parameters: z.exactOptional(parameters),
-  state: z.exactOptional(
-    z.enum(['started', 'stopped', 'disabled'], { error: 'must be "started", "stopped" or "disabled"' }),
+const nodes = list(
+  z.strictObject(
+    { name: node, priority: integer(0, settingLimits.nodePriority).default(0) },
+    { error: 'must be {"name", "priority"}' },
   ),
-  comment: z.exactOptional(text(resourceLimits.commentBytes)),
-  maxRestart: z.exactOptional(
-    z.int({ error: maxRestartRule }).min(0, { error: maxRestartRule }).max(resourceLimits.maxRestart, {
-      error: maxRestartRule,
-    }),
-  ),
+  limits.members,
+);
+
+/** The peer says `enabled`, too. */
+const state = word(['started', 'stopped', 'disabled', 'ignored', 'enabled']).transform((value) =>
+  value === 'enabled' ? 'started' : value,
+);
+
+export const parts = {
+  name,
+  sid,
+  sidOrNumber,
+  identifier,
+  node,
+  agent,
+  parameters,
+  nodes,
+  state,
+  boolean,
+  word,
+  list,
+  number,
+  comment: text(textLimits.commentBytes),
 };
 
-/** One more than the parameters for each other option that has a default. */
-const maxUnset = resourceLimits.parameters + 3;
-const unset = z.array(name, { error: 'must be a list of names' }).max(maxUnset, {
-  error: `must be at most ${maxUnset} names`,
-});
-
-const addSchema = z.strictObject({ ...options, sid, agent });
-const setSchema = z.strictObject({ ...options, unset: z.exactOptional(unset) });
-const nothingSchema = z.strictObject({});
-
-const shown = (value: unknown) => JSON.stringify(String(value).slice(0, 80));
+export const shown = (value: unknown) => JSON.stringify(String(value).slice(0, 80));
 
 /** A finding of zod's as a sentence. */
 function sentenceOf(issue: z.core.$ZodIssue, known: readonly string[]): string {
-  if (issue.code === 'unrecognized_keys') {
+  if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
     const key = issue.keys[0] ?? '';
     const near = nearestName(key, known);
     const hint = near === undefined ? ` (known: ${known.join(', ') || 'none'})` : `; did you mean "${near}"?`;
     return `there is no option ${shown(key)}${hint}`;
   }
   if (issue.path.length === 0) return 'the body must be a JSON object';
-  const [first, second] = issue.path;
+  const [first, second, ...rest] = issue.path.map(String);
   if (first === 'parameters' && second !== undefined) {
     return issue.code === 'invalid_key'
       ? `the parameter name ${shown(second)} ${nameRule}`
       : `the parameter ${shown(second)} ${issue.message}`;
   }
-  return second === undefined
-    ? `${String(first)} ${issue.message}`
-    : `${String(first)}[${String(second)}] ${issue.message}`;
+  const where = second === undefined ? `${first}` : `${first}[${second}]${rest.map((key) => `.${key}`).join('')}`;
+  const what = issue.code === 'unrecognized_keys' ? `has no ${shown(issue.keys[0])}` : issue.message;
+  return `${where} ${what}`;
 }
 
-function parse<T>(schema: z.ZodObject & z.ZodType<T>, body: unknown): T {
+/** @throws HF_ARGUMENT: one sentence on the first thing that is wrong */
+export function parse<T>(schema: z.ZodObject & z.ZodType<T>, body: unknown): T {
   const result = schema.safeParse(body);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -91,35 +127,34 @@ function parse<T>(schema: z.ZodObject & z.ZodType<T>, body: unknown): T {
   throw new HoldfastError('HF_ARGUMENT', issue ? sentenceOf(issue, known) : 'the body is malformed');
 }
 
-/** @throws HF_ARGUMENT */
-export function parseSid(value: string): string {
-  if (!sidPattern.test(value)) throw new HoldfastError('HF_ARGUMENT', `the resource id ${shown(value)} ${sidRule}`);
-  return value;
-}
-
-/** @throws HF_ARGUMENT */
-export function parseAdd(body: unknown): Mutation {
-  const { sid, ...options } = parse(addSchema, body);
-  return { type: 'add', sid, options };
-}
-
-/** @throws HF_ARGUMENT */
-export function parseSet(sid: string, body: unknown): Mutation {
-  const { unset = [], ...options } = parse(setSchema, body);
-  refuseContradiction(options, unset);
-  if (Object.keys(options).length === 0 && unset.length === 0) {
-    throw new HoldfastError('HF_ARGUMENT', `nothing to change of ${sid}: name an option or a parameter`);
-  }
-  return { type: 'set', sid, options, unset: [...new Set(unset)] };
-}
-
-function refuseContradiction(options: ResourceOptions, unset: readonly string[]): void {
-  const given = new Set([...Object.keys(options), ...Object.keys(options.parameters ?? {})]);
-  const both = unset.find((each) => given.has(each));
-  if (both !== undefined) throw new HoldfastError('HF_ARGUMENT', `"${both}" cannot be set and unset at once`);
-}
+const nothingSchema = z.strictObject({});
 
 /** For the requests that take no body. @throws HF_ARGUMENT */
 export function parseNothing(body: unknown): void {
   parse(nothingSchema, body);
+}
+
+/** What a path may name. */
+export type NameKind = 'sid' | 'group' | 'rule' | 'node';
+
+const pathNames: Readonly<
+  Record<NameKind, { readonly what: string; readonly rule: string; readonly schema: z.ZodType }>
+> = {
+  sid: { what: 'resource id', rule: sidRule, schema: sidOrNumber },
+  group: { what: 'group', rule: identifierRule, schema: identifier },
+  rule: { what: 'rule', rule: identifierRule, schema: identifier },
+  node: { what: 'node', rule: nodeRule, schema: node },
+};
+
+/** @throws HF_ARGUMENT */
+export function parseName(kind: NameKind, value: string): string {
+  const { what, rule, schema } = pathNames[kind];
+  if (schema.safeParse(value).success) return value;
+  throw new HoldfastError('HF_ARGUMENT', `the ${what} ${shown(value)} ${rule}`);
+}
+
+/** What is set and unset at once. @throws HF_ARGUMENT */
+export function refuseContradiction(given: readonly string[], unset: readonly string[]): void {
+  const both = unset.find((each) => given.includes(each));
+  if (both !== undefined) throw new HoldfastError('HF_ARGUMENT', `"${both}" cannot be set and unset at once`);
 }

@@ -1,107 +1,43 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AgentControl, Mutation } from '../agent/control.js';
+import type { AgentControl } from '../agent/control.js';
 import { HoldfastError } from '../core/errors.js';
 import { nearestName } from '../core/nearest-name.js';
 import { HttpRefusal, sendJson } from './answers.js';
-import type { Commit } from './commit.js';
+import type { Changes } from './commit.js';
 import type { EventStream } from './event-stream.js';
 import { readJson } from './request-body.js';
-import { parseAdd, parseNothing, parseSet, parseSid } from './request-schema.js';
+import { type NameKind, parseName, shown } from './request-schema.js';
+import { type ChangeRoute, type Route, routes } from './route-table.js';
 
 /** What the routes are served with. */
 export interface RouteContext {
   readonly control: AgentControl;
   readonly events: EventStream;
-  readonly commit: Commit;
+  readonly changes: Changes;
 }
 
-type Handler = (context: RouteContext, sid: string, body: unknown) => unknown;
+const placeholder = /^\{(sid|group|rule|node)\}$/;
 
-interface Route {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly description: string;
-  /** The body of the answer; a POST is a change, and needs the right to it. */
-  readonly answer: Handler | 'events';
+interface NameInPath {
+  readonly kind: NameKind;
+  readonly encoded: string;
 }
 
-async function change(context: RouteContext, mutation: Mutation): Promise<unknown> {
-  const { index } = await context.commit(mutation);
-  return { sid: mutation.sid, index };
-}
-
-function changeState(state: 'started' | 'disabled'): Handler {
-  return (context, sid, body) => {
-    parseNothing(body);
-    return change(context, { type: 'set', sid, options: { state }, unset: [] });
-  };
-}
-
-function resource(context: RouteContext, sid: string): unknown {
-  const found = context.control.resources().find((each) => each.sid === sid);
-  if (found === undefined) throw new HoldfastError('HF_NOT_FOUND', `there is no resource ${sid}`);
-  return found;
-}
-
-function remove(context: RouteContext, sid: string, body: unknown): Promise<unknown> {
-  parseNothing(body);
-  return change(context, { type: 'remove', sid });
-}
-
-const routes: readonly Route[] = [
-  { method: 'GET', path: '/v1', description: 'this list', answer: () => ({ routes: listed() }) },
-  { method: 'GET', path: '/v1/status', description: 'the cluster and this node', answer: (c) => c.control.status() },
-  { method: 'GET', path: '/v1/timing', description: 'the budget of times', answer: (c) => c.control.timing() },
-  { method: 'GET', path: '/v1/events', description: 'server-sent events', answer: 'events' },
-  {
-    method: 'GET',
-    path: '/v1/resources',
-    description: 'the resources as configured',
-    answer: (c) => ({ resources: c.control.resources() }),
-  },
-  { method: 'GET', path: '/v1/resources/{sid}', description: 'one resource as configured', answer: resource },
-  {
-    method: 'POST',
-    path: '/v1/resources',
-    description: 'adds {sid, agent, parameters, state, comment, maxRestart}',
-    answer: (context, _sid, body) => change(context, parseAdd(body)),
-  },
-  {
-    method: 'POST',
-    path: '/v1/resources/{sid}',
-    description: 'sets {agent, parameters, state, comment, maxRestart, unset}',
-    answer: (context, sid, body) => change(context, parseSet(sid, body)),
-  },
-  { method: 'POST', path: '/v1/resources/{sid}/remove', description: 'stops it, then forgets it', answer: remove },
-  {
-    method: 'POST',
-    path: '/v1/resources/{sid}/enable',
-    description: 'asks for it to be started',
-    answer: changeState('started'),
-  },
-  {
-    method: 'POST',
-    path: '/v1/resources/{sid}/disable',
-    description: 'asks for it to be stopped and left alone',
-    answer: changeState('disabled'),
-  },
-];
-
-function listed(): unknown {
-  return routes.map(({ method, path, description }) => ({ method, path, description }));
-}
-
-/** Whether `path` is of the pattern, and what it has in the place of `{sid}`. */
-function matchPath(pattern: string, path: string): { readonly encodedSid: string | undefined } | null {
+/** Whether `path` is of the pattern, and the name that it has in the place of the braces. */
+function matchPath(pattern: string, path: string): { readonly name: NameInPath | null } | null {
   const wanted = pattern.split('/');
   const given = path.split('/');
-  const fits = wanted.length === given.length && wanted.every((part, at) => part === '{sid}' || part === given[at]);
-  return fits ? { encodedSid: given[wanted.indexOf('{sid}')] } : null;
+  const fits =
+    wanted.length === given.length && wanted.every((part, at) => placeholder.test(part) || part === given[at]);
+  if (!fits) return null;
+  const at = wanted.findIndex((part) => placeholder.test(part));
+  const kind = placeholder.exec(wanted[at] ?? '')?.[1] as NameKind | undefined;
+  return { name: kind === undefined ? null : { kind, encoded: given[at] ?? '' } };
 }
 
-function decodeSid(encoded: string): string {
+function decodeName({ kind, encoded }: NameInPath): string {
   try {
-    return parseSid(decodeURIComponent(encoded));
+    return parseName(kind, decodeURIComponent(encoded));
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
     throw new HoldfastError('HF_ARGUMENT', 'the path has a % that is not followed by two hexadecimal digits');
@@ -119,14 +55,14 @@ function noSuchPath(path: string): HoldfastError {
 
 interface Match {
   readonly route: Route;
-  readonly sid: string;
+  readonly name: string;
 }
 
 /** @throws HF_NOT_FOUND, HF_ARGUMENT (400, and 405 with the methods that there are) */
 function findRoute(method: string, path: string): Match {
   const matches = routes.flatMap((route) => {
     const match = matchPath(route.path, path);
-    return match === null ? [] : [{ route, encodedSid: match.encodedSid }];
+    return match === null ? [] : [{ route, name: match.name }];
   });
   if (matches.length === 0) throw noSuchPath(path);
   const wanted = method === 'HEAD' ? 'GET' : method;
@@ -136,7 +72,50 @@ function findRoute(method: string, path: string): Match {
     const allow = methods.join(', ');
     throw new HttpRefusal(405, `${path} takes ${allow}, not ${method}`, { allow });
   }
-  return { route: match.route, sid: match.encodedSid === undefined ? '' : decodeSid(match.encodedSid) };
+  return { route: match.route, name: match.name === null ? '' : decodeName(match.name) };
+}
+
+function allowedQuery(route: Route): readonly string[] {
+  if ('change' in route) return ['dry-run'];
+  return 'read' in route ? (route.query ?? []) : [];
+}
+
+/** What stands behind the `?`, each name once. @throws HF_ARGUMENT */
+function parseQuery(route: Route, text: string): URLSearchParams {
+  const query = new URLSearchParams(text);
+  const allowed = allowedQuery(route);
+  for (const name of query.keys()) {
+    if (!allowed.includes(name)) {
+      const known = allowed.length === 0 ? 'no query' : `only ${allowed.join(', ')} in its query`;
+      throw new HoldfastError('HF_ARGUMENT', `${route.path} takes ${known}, not ${shown(name)}`);
+    }
+    if (query.getAll(name).length > 1) throw new HoldfastError('HF_ARGUMENT', `${name} is given twice`);
+  }
+  return query;
+}
+
+function isDryRun(query: URLSearchParams): boolean {
+  const value = query.get('dry-run') ?? '0';
+  if (value !== '0' && value !== '1')
+    throw new HoldfastError('HF_ARGUMENT', `dry-run must be 0 or 1, not ${shown(value)}`);
+  return value === '1';
+}
+
+async function change(
+  { changes }: RouteContext,
+  { change, subject }: ChangeRoute,
+  request: ChangeRequest,
+): Promise<unknown> {
+  const mutation = change(request.name, request.body);
+  if (isDryRun(request.query)) return changes.preview(mutation);
+  const { subject: changed, ...committed } = await changes.commit(mutation);
+  return { ...(subject === null ? {} : { [subject]: changed }), ...committed };
+}
+
+interface ChangeRequest {
+  readonly name: string;
+  readonly query: URLSearchParams;
+  readonly body: unknown;
 }
 
 /**
@@ -151,17 +130,19 @@ export async function serve(
   mayChange: () => boolean,
 ): Promise<void> {
   const method = request.method ?? '';
-  const [path = '', query] = (request.url ?? '').split('?', 2);
-  const { route, sid } = findRoute(method, path);
-  if (query !== undefined && query !== '') throw new HoldfastError('HF_ARGUMENT', `${route.path} takes no query`);
+  const [path = '', queryText = ''] = (request.url ?? '').split('?', 2);
+  const { route, name } = findRoute(method, path);
+  const query = parseQuery(route, queryText);
   if (route.method === 'POST' && !mayChange()) {
     throw new HoldfastError('HF_FORBIDDEN', 'only root and members of the admin group may change anything');
   }
-  if (route.answer === 'events') {
+  if ('events' in route) {
     if (method === 'HEAD') response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
     else context.events.attach(response);
-    return;
+  } else if ('read' in route) sendJson(response, 200, await route.read(context.control, name, query));
+  else {
+    const body = await readJson(request);
+    if ('act' in route) sendJson(response, 200, await route.act(context.control, body));
+    else sendJson(response, 200, await change(context, route, { name, query, body }));
   }
-  const body = route.method === 'POST' ? await readJson(request) : {};
-  sendJson(response, 200, await route.answer(context, sid, body));
 }

@@ -5,7 +5,7 @@ import type { AgentControl } from '../agent/control.js';
 import { AssertionError } from '../core/assert.js';
 import { HoldfastError } from '../core/errors.js';
 import { rawAnswer, sendError } from './answers.js';
-import { createCommit } from './commit.js';
+import { createChanges } from './commit.js';
 import { createEventStream } from './event-stream.js';
 import { createParser, endWith } from './http-parser.js';
 import { serverLimits } from './limits.js';
@@ -67,8 +67,8 @@ class HttpStatusServer implements StatusServer {
   constructor(options: StatusServerOptions) {
     this.#options = options;
     const { control } = options;
-    const commit = createCommit(control, (error) => this.#reportDefect(error));
-    this.#context = { control, events: createEventStream(control), commit };
+    const changes = createChanges(control, (error) => this.#reportDefect(error));
+    this.#context = { control, events: createEventStream(control), changes };
     this.#listener.maxConnections = serverLimits.connections;
   }
 
