@@ -78,7 +78,9 @@ function remarksOn(situation: Situation, node: PlacementNode): string[] {
   const { choice } = unit;
   const remarks: string[] = [];
   const level = choice?.classes.findIndex((names) => names.includes(node.name)) ?? -1;
-  if (choice !== null && level === 0) remarks.push(`Rule ${choice.ruleId} prefers ${node.name}.`);
+  const only = choice?.strict && choice.classes.length === 1;
+  if (choice !== null && level === 0)
+    remarks.push(`Rule ${choice.ruleId} ${only ? 'allows' : 'prefers'} ${node.name}.`);
   if (choice !== null && level > 0) remarks.push(`Rule ${choice.ruleId} prefers ${list(choice.classes[0] ?? [])}.`);
   if (context.service(query.sid)?.nodeId === node.nodeId) remarks.push(`${query.sid} is on ${node.name} now.`);
   if (situation.originNodeId === node.nodeId) remarks.push(`It left ${node.name} for maintenance, to return.`);
