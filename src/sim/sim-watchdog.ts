@@ -92,6 +92,9 @@ export interface KeeperSurroundings {
 /** Until a command has reached the keeper, which then carries it out at once. */
 const commandMs = [0.2, 20] as const;
 
+/** Rounding must not make it sleep for no time at all, again and again. */
+const shortestSleepMs = 0.01;
+
 /** The keeper thread of one agent: as native/keeper.cc, in virtual time. */
 export class SimKeeper implements Watchdog {
   readonly #world: KeeperSurroundings;
@@ -251,7 +254,7 @@ export class SimKeeper implements Watchdog {
   #sleep(): void {
     const { timeline, clock } = this.#world;
     const wakeMs = Math.min(this.#nextPetMs, this.#deadlineMs);
-    this.#wake = timeline.after(clock.trueMs(Math.max(0, wakeMs - clock.exactMs())), () => this.#tick());
+    this.#wake = timeline.after(clock.trueMs(Math.max(shortestSleepMs, wakeMs - clock.exactMs())), () => this.#tick());
   }
 
   #tick(): void {
