@@ -5,23 +5,30 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createStatusServer, type StatusServer } from '../api/status-server.js';
 import { HoldfastError } from '../core/errors.js';
+import { explain } from '../core/explanation.js';
 import { blankRecord, type DurableRecord } from '../core/log.js';
+import type { ManagerInput } from '../core/manager-round.js';
+import { managerInput } from '../core/manager-turn.js';
 import type { NodeOptions, WatchdogFacts } from '../core/node-state.js';
+import { previewCommand } from '../core/preview.js';
 import { defaultConfigFile, loadConfig } from '../host/config-file.js';
 import { createCorosyncCluster } from '../host/corosync-cluster.js';
 import { FileStore, writeDurably } from '../host/file-store.js';
 import { groupIdOf } from '../host/group-id.js';
 import { createHostClock } from '../host/host-clock.js';
 import { createWatchdog, type KeeperWatchdog } from '../host/keeper-watchdog.js';
+import { HostLoadMeter } from '../host/load-meter.js';
 import { createLogger } from '../host/logger.js';
+import { shutdownUnderWay } from '../host/machine-shutdown.js';
 import { loadNative, type Native } from '../host/native.js';
 import { OcfDriver } from '../host/ocf-driver.js';
 import { chooseWatchdogDevice } from '../host/watchdog-choice.js';
+import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
 import { Agent } from './agent.js';
 import type { Config } from './config.js';
-import { LocalControl } from './local-control.js';
+import { LocalControl, type Reports } from './local-control.js';
 import { statusReport, timingReport } from './report.js';
 import type { Protection } from './status.js';
 
@@ -54,9 +61,9 @@ async function main(argv: readonly string[]): Promise<void> {
   const findings = await findWatchdog(config, native);
   const store = new FileStore(config.stateDir);
   const record = await loadRecord(store, log);
-  const options = nodeOptions(config, findings, clock.bootMs());
   const driver = new OcfDriver({ ocfRoot: config.ocfRoot });
-  const drivers = new Map([[driver.type, driver]]);
+  const drivers = new Map<string, ResourceDriver>([[driver.type, driver]]);
+  const options = nodeOptions(config, findings, drivers, clock.bootMs());
   const agent = new Agent(
     options,
     record,
@@ -66,13 +73,14 @@ async function main(argv: readonly string[]): Promise<void> {
       store,
       watchdog: findings.watchdog,
       drivers,
+      loads: new HostLoadMeter(),
       log,
       lastWords: (reason) => writeLastWords(config.stateDir, options.bootId, reason),
     },
     () => onAgentFailure(findings),
   );
   findings.watchdog?.onEvent((event) => onKeeperEvent(agent, event, log));
-  const control = new LocalControl(agent, drivers, reports(agent, findings, clock.bootMs));
+  const control = new LocalControl(agent, drivers, reports(agent, findings, [...drivers.keys()], clock.bootMs));
   const server = createStatusServer({
     socketPath: config.socket,
     control,
@@ -143,7 +151,12 @@ async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {
   return blankRecord(lost);
 }
 
-function nodeOptions(config: Config, findings: WatchdogFindings, startedMs: number): NodeOptions {
+function nodeOptions(
+  config: Config,
+  findings: WatchdogFindings,
+  drivers: ReadonlyMap<string, ResourceDriver>,
+  startedMs: number,
+): NodeOptions {
   return {
     incarnation: randomBytes(8).toString('hex'),
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
@@ -152,6 +165,7 @@ function nodeOptions(config: Config, findings: WatchdogFindings, startedMs: numb
     watchdog: findings.info && watchdogFacts(findings.info),
     protectionLabel: findings.protection,
     refusal: findings.problem,
+    migratesLive: [...drivers.values()].filter(({ migrate }) => migrate !== undefined).map(({ type }) => type),
   };
 }
 
@@ -176,8 +190,18 @@ async function writeLastWords(directory: string, bootId: string, reason: string)
   await writeDurably(join(directory, 'last-words.json'), `${JSON.stringify(words)}\n`);
 }
 
-function reports(agent: Agent, findings: WatchdogFindings, nowMs: () => number) {
+function reports(
+  agent: Agent,
+  findings: WatchdogFindings,
+  resourceTypes: readonly string[],
+  nowMs: () => number,
+): Reports {
   const { info } = findings;
+  const known = (): ManagerInput => {
+    const { cluster } = agent.node;
+    if (cluster === null) throw new HoldfastError('HF_NO_QUORUM', 'corosync does not answer yet: nothing is known');
+    return managerInput(agent.node, cluster, nowMs());
+  };
   const kappaSource = info?.kind === 'emulated' ? 'the emulator' : info?.validated ? 'measured' : 'assumed';
   return {
     status: () =>
@@ -192,8 +216,15 @@ function reports(agent: Agent, findings: WatchdogFindings, nowMs: () => number) 
         watchdogProblem: findings.problem,
         keeper: findings.watchdog?.stats() ?? null,
         storeProblem: agent.storeProblem,
+        resourceTypes,
       }),
     timing: () => timingReport(agent.node, kappaSource),
+    explain: (sid) => {
+      const explanation = explain(known(), sid);
+      if (explanation === null) throw new HoldfastError('HF_NOT_FOUND', `there is no resource ${sid}`);
+      return explanation;
+    },
+    preview: (command) => previewCommand(known(), command),
   };
 }
 
@@ -217,8 +248,7 @@ function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
       if (ending) return;
       ending = true;
       log.info({ signal }, `${signal}: ending`);
-      setTimeout(() => process.exit(0), stopMs).unref();
-      Promise.all([agent.stop(), server.close()]).then(
+      end(agent, server, log).then(
         () => process.exit(0),
         (error: Error) => {
           log.error({ err: error }, `ending failed: ${error.message}`);
@@ -227,6 +257,16 @@ function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
       );
     });
   }
+}
+
+/** Before the machine goes down, by the shutdown policy: that takes as long as the resources take to stop or move. */
+async function end(agent: Agent, server: StatusServer, log: Logger): Promise<void> {
+  const kind = await shutdownUnderWay();
+  if (kind !== null) {
+    await agent.prepareShutdown(kind).catch((error: Error) => log.error({ err: error }, error.message));
+  }
+  setTimeout(() => process.exit(0), stopMs).unref();
+  await Promise.all([agent.stop(), server.close()]);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
