@@ -3,7 +3,7 @@ import { type ErrorCode, errorCodes, HoldfastError } from '../core/errors.js';
 
 /** How long an answer may take that asks nobody else, and the longest answer that is read. */
 const readMs = 10_000;
-const maxAnswerBytes = 16_777_216;
+const maxAnswerBytes = 67_108_864;
 /** Events or keep-alives come every 15 s. */
 const silenceMs = 40_000;
 const maxFrameCharacters = 1_048_576;
@@ -82,6 +82,11 @@ export class AgentClient {
 
   get(path: string): Promise<unknown> {
     return this.#call({ method: 'GET', path, timeoutMs: readMs }, (cause) => unreachable(this.#socketPath, cause));
+  }
+
+  /** Asks for what changes nothing, or what can be asked for again. */
+  post(path: string, body: unknown, timeoutMs: number): Promise<unknown> {
+    return this.#call({ method: 'POST', path, body, timeoutMs }, (cause) => unreachable(this.#socketPath, cause));
   }
 
   /**

@@ -1,44 +1,107 @@
 import { HoldfastError } from '../core/errors.js';
+import type { NodePriority } from '../core/rules.js';
+import { parseBoolean, parseNodePriority, splitList } from '../peer/section-reader.js';
 
-/** The options of `add` and `set` as commander gives them. */
-export interface ResourceArguments {
-  readonly agent?: string;
-  readonly param?: readonly string[];
-  readonly state?: string;
-  readonly comment?: string;
-  readonly maxRestart?: number;
-}
+/** What is typed, as values. Everything here throws HF_ARGUMENT only. */
 
-/** An integer within a range. @throws HF_ARGUMENT */
+/** An integer within a range. */
 export function parseInteger(name: string, text: string, lowest: number, highest: number): number {
   const value = Number(text);
-  if (!/^\d{1,9}$/.test(text) || value < lowest || value > highest) {
+  if (!/^-?\d{1,9}$/.test(text) || value < lowest || value > highest) {
     throw new HoldfastError('HF_ARGUMENT', `${name} must be an integer from ${lowest} to ${highest}, not "${text}"`);
   }
   return value;
 }
 
-/** `name=value` of each; the value may be empty and have further equals signs. @throws HF_ARGUMENT */
-export function parseParameters(pairs: readonly string[]): Readonly<Record<string, string>> {
-  const parameters = new Map<string, string>();
-  for (const pair of pairs) {
-    const at = pair.indexOf('=');
-    if (at < 1) throw new HoldfastError('HF_ARGUMENT', `a parameter is written NAME=VALUE, not "${pair}"`);
-    const name = pair.slice(0, at);
-    if (parameters.has(name)) throw new HoldfastError('HF_ARGUMENT', `the parameter "${name}" is given twice`);
-    parameters.set(name, pair.slice(at + 1));
+/** A number with up to three decimals within a range. */
+export function parseNumber(name: string, text: string, lowest: number, highest: number): number {
+  const value = Number(text);
+  if (!/^\d{1,9}(\.\d{1,3})?$/.test(text) || value < lowest || value > highest) {
+    throw new HoldfastError('HF_ARGUMENT', `${name} must be a number from ${lowest} to ${highest}, not "${text}"`);
   }
-  return Object.fromEntries(parameters);
+  return value;
 }
 
-/** The options of a request's body. @throws HF_ARGUMENT */
+/** `0` or `1`, and what else the peer takes. */
+export function parseFlag(name: string, text: string): boolean {
+  const value = parseBoolean(text);
+  if (value === null) throw new HoldfastError('HF_ARGUMENT', `${name} must be 0 or 1, not "${text}"`);
+  return value;
+}
+
+/** `node1:2,node2`: a higher priority wins. */
+export function parseNodes(text: string): readonly NodePriority[] {
+  return splitList(text).map((item) => {
+    const node = parseNodePriority(item);
+    if (node === null) throw new HoldfastError('HF_ARGUMENT', `"${item}" is not a node, nor NODE:PRIORITY`);
+    return node;
+  });
+}
+
+/** `name=value` of each; the value may be empty and have further equals signs. */
+export function parsePairs(what: string, pairs: readonly string[]): Readonly<Record<string, string>> {
+  const values = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new HoldfastError('HF_ARGUMENT', `${article(what)} ${what} is written NAME=VALUE, not "${pair}"`);
+    const name = pair.slice(0, at);
+    if (values.has(name)) throw new HoldfastError('HF_ARGUMENT', `the ${what} "${name}" is given twice`);
+    values.set(name, pair.slice(at + 1));
+  }
+  return Object.fromEntries(values);
+}
+
+function article(noun: string): string {
+  return /^[aeiou]/.test(noun) ? 'an' : 'a';
+}
+
+/** Names of options as they are typed; the peer writes some with an underscore. */
+const typed: Readonly<Record<string, string>> = {
+  'max-restart': 'maxRestart',
+  max_restart: 'maxRestart',
+  'max-relocate': 'maxRelocate',
+  max_relocate: 'maxRelocate',
+  'auto-rebalance': 'autoRebalance',
+  memory: 'memoryMiB',
+  disable: 'disabled',
+};
+
+/** The names of `--unset NAME` (repeated) and of the peer's `--delete NAME,NAME`, as the agent has them. */
+export function parseUnset(unset: readonly string[] = [], deleted = ''): readonly string[] | undefined {
+  const names = [...unset, ...splitList(deleted)].map((name) =>
+    Object.hasOwn(typed, name) ? (typed[name] ?? name) : name,
+  );
+  return names.length === 0 ? undefined : [...new Set(names)];
+}
+
+/** The options of `add` and `set` as commander gives them. */
+export interface ResourceArguments {
+  readonly param?: readonly string[];
+  readonly [option: string]: unknown;
+}
+
+const bodyNames = [
+  'agent',
+  'state',
+  'comment',
+  'maxRestart',
+  'maxRelocate',
+  'failback',
+  'autoRebalance',
+  'group',
+  'priority',
+  'requires',
+  'after',
+  'cpus',
+  'node',
+];
+
+/** The options of a request's body. */
 export function bodyOf(pairs: readonly string[], given: ResourceArguments): Readonly<Record<string, unknown>> {
-  const parameters = parseParameters([...(given.param ?? []), ...pairs]);
+  const parameters = parsePairs('parameter', [...(given.param ?? []), ...pairs]);
   return {
-    agent: given.agent,
-    state: given.state,
-    comment: given.comment,
-    maxRestart: given.maxRestart,
+    ...Object.fromEntries(bodyNames.map((name) => [name, given[name]])),
+    memoryMiB: given.memory,
     parameters: Object.keys(parameters).length === 0 ? undefined : parameters,
   };
 }

@@ -17,6 +17,7 @@ const specialCodes: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {
   HF_ARGUMENT: exitCodes.usage,
   HF_NO_QUORUM: exitCodes.nothingDone,
   HF_BUSY: exitCodes.nothingDone,
+  HF_CONFLICT: exitCodes.nothingDone,
   HF_COROSYNC: exitCodes.nothingDone,
   HF_OUTCOME_UNKNOWN: exitCodes.outcomeUnknown,
   HF_UNREACHABLE: exitCodes.unreachable,
@@ -32,7 +33,7 @@ Exit codes:
   0  done; also when watch is ended with Ctrl-C
   1  failed: no such resource, it exists already, times that do not fit, ...
   2  unknown command or option, or a malformed argument; nothing was done
-  3  no quorum, or too much under way; nothing was done
+  3  nothing was done: no quorum, too much under way, or what there is forbids it (a rule, a state)
   4  the outcome is unknown: the change may or may not have happened
   5  holdfastd does not answer on its socket
   6  not allowed: changes need root or the admin group`;

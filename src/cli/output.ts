@@ -1,5 +1,5 @@
 import { HoldfastError } from '../core/errors.js';
-import { coloured, type Paint, plain } from './render.js';
+import { coloured, type Paint, plain, printable } from './render.js';
 
 /** Colour on a terminal, unless the user objects (no-color.org). */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
@@ -12,6 +12,11 @@ export function print(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(`${text}\n`, (error) => (error ? reject(error) : resolve()));
   });
+}
+
+/** Something to know besides; not part of the answer. */
+export function warn(text: string): void {
+  process.stderr.write(`${paintFor(process.stderr)('notable', 'warning:')} ${printable(text)}\n`);
 }
 
 export function printJson(value: unknown): Promise<void> {
