@@ -5,12 +5,12 @@ import type { Command } from '../src/core/cluster-state.js';
 import { HoldfastError } from '../src/core/errors.js';
 import { lastIndex } from '../src/core/log.js';
 import { codeOf, configuration, type World, world } from './fake-ports.js';
+import { add as addWith } from './fixtures/add-resource.js';
 
 /** The one loop of an agent, over ports that fail and hang on demand. */
 
 function add(sid: string, comment = ''): Command {
-  const settings = { parameters: {}, requested: 'started', comment, maxRestart: 1 } as const;
-  return { type: 'resource-add', sid, agent: 'ocf:heartbeat:Dummy', ...settings };
+  return addWith(sid, { comment });
 }
 
 /** Alone in its cluster, and leading it. */
@@ -194,7 +194,7 @@ t.test('one who follows the events and throws is dropped, and harms nobody', asy
   t.strictSame(all.failures, []);
   unsubscribe();
   const before = heard.length;
-  all.agent.request({ type: 'resource-remove', sid: 'ocf:web' }).catch(() => undefined);
+  all.agent.request({ type: 'resource-remove', sid: 'ocf:web', purge: false }).catch(() => undefined);
   await all.settle();
   t.equal(heard.length, before, 'who has left hears nothing');
 });
@@ -220,7 +220,7 @@ t.test('an agent that ends releases a watchdog that nothing needs, answers all, 
   const all = await leading();
   all.agent.request(add('ocf:web')).catch(() => undefined);
   await all.settle();
-  all.agent.request({ type: 'resource-remove', sid: 'ocf:web' }).catch(() => undefined);
+  all.agent.request({ type: 'resource-remove', sid: 'ocf:web', purge: false }).catch(() => undefined);
   await all.settle();
   t.equal(all.agent.node.cluster?.protection.state, 'armed');
   const asked = ask(all, add('ocf:b'));
@@ -258,6 +258,7 @@ function warnings({ agent, clock }: World): readonly string[] {
     protection: 'protected',
     watchdog: null,
     watchdogProblem: null,
+    resourceTypes: ['ocf'],
     keeper: null,
     storeProblem: agent.storeProblem,
   }).warnings;

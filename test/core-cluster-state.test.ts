@@ -10,9 +10,23 @@ import {
 } from '../src/core/cluster-state.js';
 import { mayRun, type ServiceState } from '../src/core/service-states.js';
 import { add } from './fixtures/add-resource.js';
+import { nodeUp, serviceState } from './fixtures/service-commands.js';
 
 const sids = ['ocf:a', 'ocf:b'];
-const states: ServiceState[] = ['request_start', 'started', 'request_stop', 'stopped', 'fence', 'recovery', 'error'];
+const states: ServiceState[] = [
+  'request_start',
+  'request_start_balance',
+  'started',
+  'request_stop',
+  'stopped',
+  'migrate',
+  'relocate',
+  'fence',
+  'recovery',
+  'freeze',
+  'error',
+  'ignored',
+];
 
 /** Any command at all, in whatever order: what a broken leader might put into the log. */
 function commandFor(state: ClusterState) {
@@ -21,8 +35,9 @@ function commandFor(state: ClusterState) {
   const nodeId = fc.integer({ min: 1, max: 3 });
   const bootId = fc.constantFrom('b1', 'b2', 'b3');
   return fc.oneof(
-    sid.map(add),
-    sid.map((id): Command => ({ type: 'resource-remove', sid: id })),
+    sid.map((id) => add(id)),
+    sid.map((id): Command => ({ type: 'resource-remove', sid: id, purge: false })),
+    fc.record({ nodeId, bootId }).map((fields): Command => ({ type: 'node-released', ...fields })),
     fc.record({ nodeId, bootId }).map(
       ({ nodeId: id, bootId: boot }): Command => ({
         type: 'node-up',
@@ -35,8 +50,8 @@ function commandFor(state: ClusterState) {
     fc.record({ nodeId, bootId }).map((fields): Command => ({ type: 'node-fenced', ...fields, proof: 'takeover' })),
     nodeId.map((id): Command => ({ type: 'node-state', nodeId: id, state: 'unknown' })),
     fc
-      .record({ sid, state: fc.constantFrom(...states), nodeId: fc.option(nodeId) })
-      .map((fields): Command => ({ type: 'service-state', ...fields, expectUid: uidOf(fields.sid), reason: 'any' })),
+      .record({ sid, state: fc.constantFrom(...states), nodeId: fc.option(nodeId), targetId: fc.option(nodeId) })
+      .map((fields): Command => serviceState(state, fields.sid, fields.state, fields.nodeId, fields.targetId)),
     sid.map((id): Command => ({ type: 'service-running', sid: id, uid: uidOf(id) })),
     sid.map((id): Command => ({ type: 'service-forget', sid: id, expectUid: uidOf(id) })),
   );
@@ -81,16 +96,8 @@ t.test('a service leaves a lost node only by the declaration that it is fenced',
   const state = emptyState();
   let index = 0;
   const run = (command: Command) => apply(state, command, ++index);
-  const to = (target: ServiceState, nodeId: number | null): Command => ({
-    type: 'service-state',
-    sid: 'ocf:a',
-    expectUid: state.services['ocf:a']?.uid ?? 0,
-    state: target,
-    nodeId,
-    reason: '',
-  });
-  for (const nodeId of [1, 2])
-    run({ type: 'node-up', nodeId, name: `node${nodeId}`, bootId: `b${nodeId}`, fenceBoundMs: 60_000 });
+  const to = (target: ServiceState, nodeId: number | null): Command => serviceState(state, 'ocf:a', target, nodeId);
+  for (const nodeId of [1, 2]) run(nodeUp(nodeId));
   run(add('ocf:a'));
   t.ok(run(to('started', 1)).ok);
   t.notOk(run(to('started', 2)).ok, 'not started twice');
@@ -98,10 +105,7 @@ t.test('a service leaves a lost node only by the declaration that it is fenced',
   t.notOk(run(to('recovery', 1)).ok, 'not before the declaration');
   t.ok(run({ type: 'node-fenced', nodeId: 1, bootId: 'b1', proof: 'takeover' }).ok);
   t.notOk(run(to('started', 1)).ok, 'a fenced boot does not get it back');
-  t.notOk(
-    run({ type: 'node-up', nodeId: 1, name: 'node1', bootId: 'b1', fenceBoundMs: 60_000 }).ok,
-    'nor come up again',
-  );
+  t.notOk(run(nodeUp(1)).ok, 'nor come up again');
   t.ok(run(to('recovery', 1)).ok);
   t.ok(run(to('started', 2)).ok);
   t.equal(state.services['ocf:a']?.bootId, 'b2');
@@ -110,15 +114,11 @@ t.test('a service leaves a lost node only by the declaration that it is fenced',
 t.test('a command that was decided on an older state is refused', async (t) => {
   const state = emptyState();
   apply(state, add('ocf:a'), 1);
-  const stale: Command = {
-    type: 'service-state',
-    sid: 'ocf:a',
-    expectUid: 0,
-    state: 'stopped',
-    nodeId: null,
-    reason: '',
-  };
+  const stale = serviceState(emptyState(), 'ocf:a', 'stopped', null);
   t.match(apply(state, stale, 2), { ok: false, code: 'HF_BUSY' });
   t.match(apply(state, add('ocf:a'), 3), { ok: false, code: 'HF_EXISTS' });
-  t.match(apply(state, { type: 'resource-remove', sid: 'ocf:b' }, 4), { ok: false, code: 'HF_NOT_FOUND' });
+  t.match(apply(state, { type: 'resource-remove', sid: 'ocf:b', purge: false }, 4), {
+    ok: false,
+    code: 'HF_NOT_FOUND',
+  });
 });

@@ -1,18 +1,26 @@
 import t from 'tap';
 import { apply, type ClusterState, emptyState } from '../src/core/cluster-state.js';
 import type { Effect } from '../src/core/effects.js';
-import { newLrm, onOutcome, probedThrough, reconcile, results } from '../src/core/lrm.js';
+import { follow, newLrm, type Permission, reconcile } from '../src/core/lrm.js';
+import { onOutcome } from '../src/core/lrm-outcome.js';
+import { probedThrough, results } from '../src/core/lrm-report.js';
+import { add } from './fixtures/add-resource.js';
+import { nodeUp, serviceState } from './fixtures/service-commands.js';
 
-const permission = { caughtUp: true, mayStart: true };
+const permission: Permission = {
+  caughtUp: true,
+  mayStart: true,
+  stopAll: false,
+  isAwaited: () => true,
+  isInView: () => true,
+};
 
 /** One resource, on node 1 if `assigned`. */
 function stateWith(assigned: boolean): ClusterState {
   const state = emptyState();
-  apply(state, { type: 'node-up', nodeId: 1, name: 'node1', bootId: 'b1', fenceBoundMs: 60_000 }, 1);
-  const settings = { parameters: {}, requested: 'started', comment: '', maxRestart: 0 } as const;
-  apply(state, { type: 'resource-add', sid: 'ocf:a', agent: 'ocf:heartbeat:Dummy', ...settings }, 2);
-  const start = { sid: 'ocf:a', expectUid: 2, state: 'started', nodeId: 1, reason: 'placed' } as const;
-  if (assigned) apply(state, { type: 'service-state', ...start }, 3);
+  apply(state, nodeUp(1), 1);
+  apply(state, add('ocf:a', { maxRestart: 0 }), 2);
+  if (assigned) apply(state, serviceState(state, 'ocf:a', 'started', 1), 3);
   return state;
 }
 
@@ -25,29 +33,30 @@ function world(assigned: boolean) {
   const state = stateWith(assigned);
   const look = (nowMs: number): string[] => {
     const effects: Effect[] = [];
-    reconcile(lrm, state, permission, nowMs, effects);
+    follow(lrm, state, 3);
+    reconcile(lrm, permission, nowMs, effects);
     return operations(effects);
   };
   const finish = (outcome: 'running' | 'stopped' | 'failed' | 'error', detail: string, nowMs: number): void =>
     onOutcome(
       lrm,
       { operationId: lrm.nextOperationId - 1, outcome, permanent: false, detail, monitorIntervalMs: 10_000 },
-      state,
       nowMs,
       [],
     );
-  return { lrm, state, look, finish };
+  return { lrm, look, finish };
 }
 
 t.test('a look that failed has not looked: nobody may start it yet, and it is repeated', async (t) => {
-  const { lrm, state, look, finish } = world(false);
+  const { lrm, look, finish } = world(false);
   t.strictSame(look(0), ['monitor']);
   finish('error', 'timed out', 100);
-  t.ok(probedThrough(lrm, state, 3) < 2, 'not looked for');
+  t.ok(probedThrough(lrm) < 2, 'not looked for');
   t.strictSame(look(200), [], 'not at once');
   t.strictSame(look(6_000), ['monitor']);
   finish('stopped', '', 6_100);
-  t.equal(probedThrough(lrm, state, 3), 3);
+  look(6_200);
+  t.equal(probedThrough(lrm), 3);
 });
 
 t.test('what is ours and cannot be looked at is stopped before it is started', async (t) => {
@@ -60,12 +69,12 @@ t.test('what is ours and cannot be looked at is stopped before it is started', a
 });
 
 t.test('whatever an agent says, the reason for the log stays within its limit of 4096', async (t) => {
-  const { lrm, state, look, finish } = world(true);
+  const { lrm, look, finish } = world(true);
   look(0);
   finish('stopped', '', 100);
   t.strictSame(look(200), ['start']);
   finish('failed', 'x'.repeat(100_000), 300);
-  const [result] = results(lrm, state);
+  const [result] = results(lrm, true);
   t.equal(result?.outcome, 'error');
   t.ok((result?.detail.length ?? 0) < 2_000);
 });

@@ -18,7 +18,7 @@ const settleMs = 90_000;
 /** What an operator might ask for. */
 function change(simulation: Simulation, sid: string): Command {
   const chance = simulation.random();
-  if (chance < 0.1) return { type: 'resource-remove', sid };
+  if (chance < 0.1) return { type: 'resource-remove', sid, purge: false };
   if (chance < 0.25) return add(sid);
   const requested = simulation.random() < 0.3 ? 'stopped' : 'started';
   return { type: 'resource-set', sid, changes: { requested }, unset: [] };

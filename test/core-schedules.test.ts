@@ -74,7 +74,7 @@ t.test('a resource that waits for a node can be removed', async (t) => {
   simulation.request(1, request('ocf:web', 'started'));
   simulation.run(5_000);
   t.match(simulation.oracle.services['ocf:web'], { state: 'request_start' }, 'no node takes it');
-  simulation.request(1, { type: 'resource-remove', sid: 'ocf:web' });
+  simulation.request(1, { type: 'resource-remove', sid: 'ocf:web', purge: false });
   simulation.run(2_000);
   t.strictSame(simulation.oracle.services, {});
   const commits = simulation.committed.length;
@@ -137,7 +137,7 @@ t.test('an agent does not go on under another node id', async (t) => {
     quorumOptions: [],
   });
   const options = { incarnation: 'i', bootId: 'b', startedMs: 0, fenceBoundMs: 15_000, protectionLabel: 'protected' };
-  const node = newNode({ ...options, watchdog: null, refusal: null }, blankRecord(false));
+  const node = newNode({ ...options, watchdog: null, refusal: null, migratesLive: [] }, blankRecord(false));
   const now = { bootMs: 1_000, wallMs: 0 };
   step(node, { type: 'configuration', configuration: configuration(1) }, now);
   step(node, { type: 'disconnected', reason: 'restarted' }, now);

@@ -243,6 +243,7 @@ export class Simulation {
         watchdog: { kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, active: machine.firesAtMs !== null },
         protectionLabel: 'protected',
         refusal: null,
+        migratesLive: [],
       },
       machine.disk ?? blankRecord(machine.diskLost),
     );
@@ -293,7 +294,7 @@ export class Simulation {
     const machine = this.machine(nodeId);
     if (!machine.up || machine.agent === null) return;
     machine.stalledUntilMs = 0;
-    this.#dispatch(machine, { type: 'shutdown' });
+    this.#dispatch(machine, { type: 'shutdown', kind: 'restart' });
     this.killAgent(nodeId, restartAfterMs);
   }
 

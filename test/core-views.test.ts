@@ -10,6 +10,7 @@ import type { Configuration, NodeEvent } from '../src/core/node-state.js';
 import { onAck, onAppend, onNewView } from '../src/core/replication.js';
 import { onSaved } from '../src/core/saving.js';
 import { newViews, type ViewContext, type Views } from '../src/core/views.js';
+import { add } from './fixtures/add-resource.js';
 
 /** The replication and the lease, message by message: what the random runs hardly ever bring about. */
 
@@ -18,7 +19,7 @@ const knowing: DurableRecord = { ...blankRecord(false), valid: true };
 
 function context(nowMs: number): ViewContext {
   const peers = new Map(
-    nodes.map(({ nodeId }) => [nodeId, { nodeId, incarnation: null, heartbeat: null, heardMs: nowMs }]),
+    nodes.map(({ nodeId }) => [nodeId, { nodeId, incarnation: null, heartbeat: null, load: null, heardMs: nowMs }]),
   );
   return { electorate: { nodes, expectedVotes: 3 }, peers, quorate: true, nowMs, wallMs: 0 };
 }
@@ -117,7 +118,7 @@ function leader(): { views: Views; epoch: number } {
     if (message.type === 'new-view') onNewView(views, 1, message, context(1_100), []);
   for (const nodeId of [1, 2]) onAck(views, nodeId, { type: 'ack', epoch, index: 0, valid: true }, context(1_200), []);
   t.equal(views.coordinator?.phase, 'active');
-  const command = { type: 'resource-remove', sid: 'ocf:a' } as const;
+  const command = { type: 'resource-remove', sid: 'ocf:a', purge: false } as const;
   const entries = [{ index: 1, epoch, command, origin: null, wallMs: 0 }];
   onAppend(views, 1, { type: 'append', epoch, entries, commitIndex: 0 }, []);
   onAck(views, 1, { type: 'ack', epoch, index: 1, valid: true }, context(1_300), []);
@@ -148,7 +149,7 @@ t.test('who has not got the question is asked again soon, who is slow to answer 
   const asksAgain = (nowMs: number, promisedEpoch: number): boolean => {
     const world = context(nowMs);
     const heartbeat = { ...firstHeartbeat(), epoch: 0, promisedEpoch };
-    world.peers.set(2, { nodeId: 2, incarnation: 'x', heartbeat, heardMs: nowMs });
+    world.peers.set(2, { nodeId: 2, incarnation: 'x', heartbeat, load: null, heardMs: nowMs });
     const asked: Effect[] = [];
     considerView(views, world, asked);
     return sent(asked).some((message) => message.type === 'prepare');
@@ -179,7 +180,7 @@ function joinedNode(record = knowing, active = false) {
     fenceBoundMs: 15_000,
     protectionLabel: 'protected',
   };
-  const node = newNode({ ...options, watchdog, refusal: null }, record);
+  const node = newNode({ ...options, watchdog, refusal: null, migratesLive: [] }, record);
   const ring = { nodeId: 1, seq: 1 };
   const members = nodes.map(({ nodeId }) => nodeId);
   const all: Effect[] = [];
@@ -272,10 +273,10 @@ t.test('the manager goes by what was said in this view alone', async (t) => {
   if (cluster === null) throw new Error('no cluster');
   const silences = [{ nodeId: 3, silenceMs: 1_000_000 }];
   world.at(1_300, heartbeatOf(2, { epoch: 4, silences }));
-  t.strictSame(managerInput(world.node, cluster).silences, new Map());
-  t.ok(managerInput(world.node, cluster).unheard.has(2));
+  t.strictSame(managerInput(world.node, cluster, 1_400).silences, new Map());
+  t.ok(managerInput(world.node, cluster, 1_400).unheard.has(2));
   world.at(1_400, heartbeatOf(2, { seq: 9, silences }));
-  t.strictSame(managerInput(world.node, cluster).silences.get(3), [{ fromId: 2, silenceMs: 1_000_000 }]);
+  t.strictSame(managerInput(world.node, cluster, 1_400).silences.get(3), [{ fromId: 2, silenceMs: 1_000_000 }]);
 });
 
 /** On the disk of node 1: a service that it is to stop. */
@@ -285,16 +286,18 @@ function toStop(): DurableRecord {
 
 /** On the disk of node 1: a service that went through these states on it. */
 function assigned(through: readonly ('started' | 'request_stop')[]): DurableRecord {
-  const settings = { agent: 'a', parameters: {}, requested: 'started', comment: '', maxRestart: 0 } as const;
+  const added = { ...add('ocf:a', { maxRestart: 0 }), nodeId: 1 };
+  const memo = { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 };
   const state = (expectUid: number, to: 'started' | 'request_stop'): Command => ({
     type: 'service-state',
     sid: 'ocf:a',
     expectUid,
     state: to,
     nodeId: 1,
+    targetId: null,
+    memo,
     reason: '',
   });
-  const added: Command = { type: 'resource-add', sid: 'ocf:a', ...settings };
   const entries = entriesOf([up(1), added, ...through.map((to, i) => state(2 + i, to))]);
   return { ...knowing, promisedEpoch: 1, viewEpoch: 1, entries, commitIndex: entries.length };
 }
@@ -323,11 +326,11 @@ t.test('an agent that ends before it knows all that was committed does not let g
   const releases = (world: ReturnType<typeof joinedNode>): number =>
     world.all.filter((effect) => effect.type === 'watchdog-release').length;
   const early = joinedNode(knowing, true);
-  early.at(1_060, { type: 'shutdown' });
+  early.at(1_060, { type: 'shutdown', kind: 'restart' });
   t.equal(releases(early), 0);
   const late = joinedNode(knowing, true);
   adopt(late, [1, 2, 3], { entries: [], commitIndex: 0 });
-  late.at(1_300, { type: 'shutdown' });
+  late.at(1_300, { type: 'shutdown', kind: 'restart' });
   t.equal(releases(late), 1);
 });
 

@@ -240,6 +240,7 @@ export function world(): World {
     store,
     watchdog,
     drivers: new Map([[driver.type, driver]]),
+    loads: null,
     log: { info: log('info'), warn: log('warn'), error: log('error'), fatal: log('fatal') },
     lastWords: async () => undefined,
   };
@@ -251,6 +252,7 @@ export function world(): World {
     watchdog: { kappa: 1, minTimeoutS: 1, maxTimeoutS: 0, active: false } as const,
     protectionLabel: 'protected',
     refusal: null,
+    migratesLive: [],
   };
   const agent = new WatchedAgent(options, blankRecord(false), ports, (error) => failures.push(error));
   agent.start();

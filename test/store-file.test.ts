@@ -31,7 +31,7 @@ function recordOf(entries: number, snapshotIndex = 0): DurableRecord {
     entries: Array.from({ length: entries }, (_, i) => ({
       index: snapshotIndex + i + 1,
       epoch: 6,
-      command: { type: 'resource-remove', sid: `ocf:r${i}` } as const,
+      command: { type: 'resource-remove', sid: `ocf:r${i}`, purge: false } as const,
       origin: null,
       wallMs: 1,
     })),
