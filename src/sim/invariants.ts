@@ -52,6 +52,8 @@ export interface Witness {
   readonly up: boolean;
   readonly bootId: string;
   readonly running: ReadonlySet<string>;
+  /** Of that, what nobody who is under test has started. */
+  readonly runningByHand: ReadonlySet<string>;
   /** Its watchdog counts, or a process could pet it. */
   readonly watchdogCounts: boolean;
   /** What its store would give to an agent that starts now. */
@@ -113,6 +115,22 @@ export class Invariants {
     if (!on.up) this.violate('acts-after-death', `${sid} begins to run on ${on.name}, which is off`);
   }
 
+  /** What runs there and must not outlive the node's protection: not while disarmed, nor what is ignored or foreign. */
+  watched(node: Witness): string[] {
+    const { services, disarm, nodes } = this.oracle;
+    if (disarm?.phase === 'disarmed' || nodes[node.nodeId]?.unprotected) return [];
+    return [...node.running].filter((sid) => {
+      const state = services[sid]?.state;
+      return state !== undefined && state !== 'ignored' && !node.runningByHand.has(sid);
+    });
+  }
+
+  /** Its watchdog is disarmed by magic close. */
+  releases(node: Witness): void {
+    const watched = this.watched(node);
+    if (watched.length > 0) this.violate('disarmed', `${node.name} disarms while it runs ${watched.join(' ')}`);
+  }
+
   // ---- the log ----
 
   /** A node has committed up to `to.commitIndex`; `from` is what it knew before. */
@@ -145,12 +163,11 @@ export class Invariants {
     this.#checkStored(node, entry);
     this.trueLog.push(entry);
     const result = apply(this.oracle, entry.command, entry.index);
-    const sids = 'sid' in entry.command ? [entry.command.sid] : Object.keys(this.oracle.services);
-    this.#noteServices(entry.index, sids);
+    this.#noteServices(entry.index, this.#touched(entry.command));
     this.#input.onCommitted(entry, result);
-    if (entry.command.type === 'node-fenced' && result.ok) {
-      this.#declared(entry.command.nodeId, entry.command.bootId, entry.index);
-    }
+    const { command } = entry;
+    if (command.type === 'node-fenced' && result.ok) this.#declared(command.nodeId, command.bootId, entry.index);
+    if (command.type === 'node-released' && result.ok) this.#released(command.nodeId, command.bootId);
   }
 
   #checkStored(node: Witness, entry: Entry): void {
@@ -166,6 +183,11 @@ export class Invariants {
       const text = `${node.name} commits ${entry.index} (${entry.command.type}), which only ${stored} votes have stored`;
       this.violate('commit-without-quorum', text);
     }
+  }
+
+  /** Services that a command may have changed: those of `sid` it has changed alone. */
+  #touched(command: Entry['command']): readonly string[] {
+    return 'sid' in command && command.type !== 'resource-move' ? [command.sid] : Object.keys(this.oracle.services);
   }
 
   #noteServices(index: number, sids: readonly string[]): void {
@@ -189,11 +211,24 @@ export class Invariants {
 
   #declared(nodeId: number, bootId: string, index: number): void {
     this.#input.onDeclared(nodeId, bootId, index);
-    const node = this.#input.witnesses().find((witness) => witness.nodeId === nodeId);
-    if (node === undefined || !node.up || node.bootId !== bootId) return;
-    if (node.running.size === 0 && !node.watchdogCounts) return;
-    const what = node.running.size > 0 ? `runs ${[...node.running].join(' ')}` : 'has a watchdog that counts';
+    const node = this.#alive(nodeId, bootId);
+    if (node === undefined) return;
+    const watched = this.watched(node);
+    if (watched.length === 0 && !node.watchdogCounts) return;
+    const what = watched.length > 0 ? `runs ${watched.join(' ')}` : 'has a watchdog that counts';
     this.violate('fenced-alive', `${node.name} is declared fenced (entry ${index}) while it lives and ${what}`);
+  }
+
+  /** By its own word nothing runs there. */
+  #released(nodeId: number, bootId: string): void {
+    const node = this.#alive(nodeId, bootId);
+    const watched = node === undefined ? [] : this.watched(node);
+    if (watched.length > 0)
+      this.violate('fenced-alive', `${node?.name} says that it runs nothing, and runs ${watched.join(' ')}`);
+  }
+
+  #alive(nodeId: number, bootId: string): Witness | undefined {
+    return this.#input.witnesses().find((node) => node.nodeId === nodeId && node.up && node.bootId === bootId);
   }
 
   // ---- what nodes do ----

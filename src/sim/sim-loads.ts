@@ -22,6 +22,8 @@ export class SimLoadMeter implements LoadMeter {
   readonly #services: ServiceLoads;
   readonly #running: ReadonlySet<string>;
   capacity: Capacity;
+  /** Guests that nobody manages; set by whoever plays with the world. */
+  unmanagedGuests = 0;
 
   constructor(services: ServiceLoads, running: ReadonlySet<string>, capacity: Capacity) {
     this.#services = services;
@@ -38,6 +40,10 @@ export class SimLoadMeter implements LoadMeter {
       usedMemoryBytes += load?.memoryBytes ?? 0;
     }
     return { ...this.capacity, usedCpus, usedMemoryBytes };
+  }
+
+  otherGuests(): number {
+    return this.unmanagedGuests;
   }
 
   service(sid: string): ServiceLoad | null {

@@ -10,7 +10,7 @@ import { SimCorosync } from './sim-corosync.js';
 import { type ServiceLoads, SimLoadMeter } from './sim-loads.js';
 import type { SimNetwork } from './sim-network.js';
 import type { Random, Range } from './sim-random.js';
-import { type SimResources, simDrivers, type Truth } from './sim-resources.js';
+import { migratesLive, type SimResources, simDrivers, type Truth } from './sim-resources.js';
 import { SimDisk, SimStore } from './sim-store.js';
 import type { Timeline } from './sim-timeline.js';
 import { SimKeeper, SimWatchdogDevice } from './sim-watchdog.js';
@@ -76,6 +76,7 @@ export class SimNode implements Witness {
   clock: VirtualClock;
   readonly #world: Surroundings;
   readonly #running = new Set<string>();
+  readonly #byHand = new Set<string>();
   readonly #busyUntilMs = new Map<string, number>();
   #process: Process | null = null;
   #agentStarts = 0;
@@ -133,6 +134,11 @@ export class SimNode implements Witness {
 
   get stored(): DurableRecord | null {
     return this.disk.record;
+  }
+
+  /** Of that, what `setRunning` has started: nobody answers for it. */
+  get runningByHand(): ReadonlySet<string> {
+    return this.#byHand;
   }
 
   /** Null: none runs. */
@@ -249,6 +255,27 @@ export class SimNode implements Witness {
     });
   }
 
+  /**
+   * The machine is told to shut down: its agent prepares that by the shutdown policy, then the power goes. A
+   * reboot comes back after `offMs`. If something cannot be stopped the agent ends, and the watchdog does the rest.
+   */
+  shutDown(kind: 'reboot' | 'poweroff', offMs = 5_000): void {
+    const process = this.#process;
+    const { timeline } = this.#world;
+    const { boots } = this;
+    const off = (): void => {
+      if (this.boots !== boots) return;
+      this.powerOff();
+      if (kind === 'reboot') timeline.after(offMs, () => this.boots === boots && this.powerOn());
+    };
+    if (process === null) off();
+    else
+      process.state.deliver(() => {
+        const prepared = process.agent.prepareShutdown(kind);
+        prepared.then(() => process.agent.stop()).then(off, () => this.#process === process && this.endAgent());
+      });
+  }
+
   /** SIGSTOP: the keeper's thread stands still, too. */
   stopAgent(): void {
     if (this.#process !== null) this.#process.state.stopped = true;
@@ -316,6 +343,7 @@ export class SimNode implements Witness {
       watchdog: this.device === null ? null : { kappa: kappaTold, minTimeoutS, maxTimeoutS, active },
       protectionLabel: this.device === null ? 'UNPROTECTED (no watchdog)' : 'protected',
       refusal: this.device === null ? 'there is no watchdog' : null,
+      migratesLive: this.#world.resourceTypes.filter(migratesLive),
     };
   }
 
@@ -340,6 +368,7 @@ export class SimNode implements Witness {
       resources,
       nodeId: this.nodeId,
       node: this.name,
+      nodeIdOf: (name) => this.#world.nodeByName(name)?.nodeId ?? null,
       busyUntilMs: this.#busyUntilMs,
       isRunning: (sid) => this.#running.has(sid),
       truth: () => (this.up && this.boots === boots ? this.#truth : null),
@@ -353,6 +382,7 @@ export class SimNode implements Witness {
       store: new SimStore({ timeline, random, disk: this.disk, saveMs, isAlive, deliver: state.deliver, misuse }),
       watchdog: keeper,
       drivers,
+      loads: this.loads,
       log: agentLog((level, detail, text) => this.#log(level, detail, text)),
       lastWords: async () => undefined,
       codec,
@@ -378,10 +408,7 @@ export class SimNode implements Witness {
         return this.resetWorks;
       },
       onExpired: () => this.agent?.dispatch({ type: 'watchdog', event: { type: 'expired' } }),
-      onRelease: () => {
-        if (this.#running.size === 0) return;
-        invariants.violate('disarmed', `${this.name} disarms while it runs ${[...this.#running].join(' ')}`);
-      },
+      onRelease: () => invariants.releases(this),
     });
   }
 
@@ -445,6 +472,8 @@ export class SimNode implements Witness {
     const { timeline, onTruth, invariants } = this.#world;
     if (runs) this.#running.add(sid);
     else this.#running.delete(sid);
+    if (runs && why === 'set') this.#byHand.add(sid);
+    else this.#byHand.delete(sid);
     if (runs) invariants.begins(sid, this);
     onTruth({ atMs: timeline.nowMs, sid, node: this.name, nodeId: this.nodeId, runs, why });
   }

@@ -33,6 +33,7 @@ export interface OperationCall {
   readonly atMs: number;
   /** The target of a move. */
   readonly target: string | null;
+  readonly targetId: number | null;
 }
 
 export type ResourceFault =
@@ -94,7 +95,7 @@ export class SimResources {
   }
 
   /** `fa:abcdef`: b starts fail, c moves fail, d: it cannot be stopped, e: it does not exist, f: runs on node f only. */
-  #faulty({ sid, operation, nodeId, target }: OperationCall): ResourceFault | null {
+  #faulty({ sid, operation, nodeId, targetId }: OperationCall): ResourceFault | null {
     const [startFailures, moveFailures, unstoppable, missing, onlyNode] = faultyDigits(sid);
     const counts = this.#failures.get(sid) ?? { start: 0, move: 0 };
     this.#failures.set(sid, counts);
@@ -104,7 +105,7 @@ export class SimResources {
         : { kind: 'fail', permanent: true, detail: `${sid} does not exist` };
     }
     if (operation === 'stop' && unstoppable === 1) return { kind: 'fail', detail: `${sid} never stops` };
-    const elsewhere = operation === 'migrate' ? target !== `node${onlyNode}` : nodeId !== onlyNode;
+    const elsewhere = (operation === 'migrate' ? targetId : nodeId) !== onlyNode;
     if (onlyNode > 0 && (operation === 'start' || operation === 'migrate') && elsewhere) {
       return { kind: 'fail', permanent: operation === 'start', detail: `${sid} runs on node ${onlyNode} only` };
     }
@@ -128,6 +129,7 @@ export interface DriverSurroundings {
   readonly resources: SimResources;
   readonly nodeId: number;
   readonly node: string;
+  readonly nodeIdOf: (name: string) => number | null;
   /** Until when operations go on, whoever began them, true time: the driver of the next agent waits for them. */
   readonly busyUntilMs: Map<string, number>;
   readonly isRunning: (sid: string) => boolean;
@@ -147,11 +149,15 @@ export interface Truth {
 
 type Answer = (result: OperationResult) => void;
 
-/** Types of resources that the world knows; `ct` cannot be moved while it runs. */
 export function simDrivers(types: readonly string[], world: DriverSurroundings): Map<string, ResourceDriver> {
-  return new Map(
-    types.map((type) => [type, type === 'ct' ? new SimDriver(type, world) : new MovingDriver(type, world)]),
-  );
+  const driver = (type: string): ResourceDriver =>
+    migratesLive(type) ? new MovingDriver(type, world) : new SimDriver(type, world);
+  return new Map(types.map((type) => [type, driver(type)]));
+}
+
+/** As the peer has it: containers are stopped and started instead. */
+export function migratesLive(type: string): boolean {
+  return type === 'vm' || type === 'fa';
 }
 
 class SimDriver implements ResourceDriver {
@@ -169,19 +175,27 @@ class SimDriver implements ResourceDriver {
     return this.#world.resources.behaviour(sid).monitorIntervalMs;
   }
 
-  run(operation: ResourceOperation, { sid }: ResourceDefinition): Promise<OperationResult> {
-    return this.operate(operation, sid, null);
+  run(operation: ResourceOperation, { sid }: ResourceDefinition, timeoutMs?: number): Promise<OperationResult> {
+    // Timeout 0 of a stop: by force, which always works at once.
+    const hard = operation === 'stop' && timeoutMs === 0;
+    return this.operate(operation, sid, null, hard);
   }
 
   /** A process of the machine, not of the agent: it goes on when the agent dies, and ends with the machine. */
-  protected operate(operation: SimOperation, sid: string, target: string | null): Promise<OperationResult> {
+  protected operate(
+    operation: SimOperation,
+    sid: string,
+    target: string | null,
+    hard: boolean,
+  ): Promise<OperationResult> {
     const { timeline, random, resources, busyUntilMs, onOperation, isAlive, deliver } = this.#world;
     if (!isAlive()) return new Promise(() => undefined);
     if (operation !== 'monitor') onOperation(operation, sid);
     const behaviour = resources.behaviour(sid);
     const startMs = timeline.nowMs;
     const beginsMs = Math.max(startMs, busyUntilMs.get(sid) ?? 0);
-    const endsMs = beginsMs + random.within(behaviour[`${operation}Ms`]);
+    if (beginsMs === Number.POSITIVE_INFINITY) return new Promise(() => undefined);
+    const endsMs = beginsMs + (hard ? 0 : random.within(behaviour[`${operation}Ms`]));
     if (operation !== 'monitor') busyUntilMs.set(sid, endsMs);
     return new Promise((resolve) => {
       const answer: Answer = (result) =>
@@ -191,10 +205,11 @@ class SimDriver implements ResourceDriver {
   }
 
   #end(operation: SimOperation, sid: string, target: string | null, answer: Answer): void {
-    const { timeline, resources, nodeId, node, busyUntilMs, truth } = this.#world;
+    const { timeline, resources, nodeId, node, busyUntilMs, truth, nodeIdOf } = this.#world;
     const machine = truth();
     if (machine === null) return;
-    const fault = resources.fault({ sid, operation, nodeId, node, atMs: timeline.nowMs, target });
+    const targetId = target === null ? null : nodeIdOf(target);
+    const fault = resources.fault({ sid, operation, nodeId, node, atMs: timeline.nowMs, target, targetId });
     if (fault === null) answer(this.#carryOut(machine, operation, sid, target));
     else if (fault.kind === 'hang') busyUntilMs.set(sid, Number.POSITIVE_INFINITY);
     else if (fault.kind === 'lie') answer(said(fault.outcome, 'simulated: a lie'));
@@ -242,7 +257,7 @@ class SimDriver implements ResourceDriver {
 
 class MovingDriver extends SimDriver {
   migrate({ sid }: ResourceDefinition, targetNode: string): Promise<OperationResult> {
-    return this.operate('migrate', sid, targetNode);
+    return this.operate('migrate', sid, targetNode, false);
   }
 }
 

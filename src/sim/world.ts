@@ -337,10 +337,11 @@ export class World {
   }
 
   #checkBound(node: SimNode): void {
-    if (node.cutSinceMs === null || node.running.size === 0) return;
+    if (node.cutSinceMs === null) return;
     const outMs = Math.round(this.nowMs - node.cutSinceMs);
-    if (outMs < node.longestBoundMs) return;
-    const what = `${node.name} has been out of quorum for ${outMs} ms and runs ${[...node.running].join(' ')}`;
+    const watched = this.invariants.watched(node);
+    if (outMs < node.longestBoundMs || watched.length === 0) return;
+    const what = `${node.name} has been out of quorum for ${outMs} ms and runs ${watched.join(' ')}`;
     this.invariants.violate('outlives-bound', what);
   }
 
