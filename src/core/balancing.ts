@@ -1,6 +1,6 @@
 import type { Unit } from './compiled-rules.js';
-import { headingFor, type PlacedService, type PlacementContext, type PlacementNode } from './placement-context.js';
-import { hasRoom, isOpen, situationOf } from './placement-situation.js';
+import { headingFor, type PlacementContext, type PlacementNode } from './placement-context.js';
+import { isOpen, type Situation, situationOf } from './placement-situation.js';
 import { compareText } from './rule-transforms.js';
 import { closeness, withoutNoise } from './topsis.js';
 import { criteriaWeights, type NodeUsage, Ratios, type ServiceLoad } from './usage.js';
@@ -36,32 +36,40 @@ export function imbalance(context: PlacementContext): number | null {
 export function findMove(context: PlacementContext, method: BalancingMethod, margin: number): BalancingMove | null {
   const before = imbalance(context);
   if (before === null || before === 0 || somethingMoves(context)) return null;
-  const outcomes = outcomesOf(context.usage.nodes, candidates(context));
-  const best = method === 'topsis' ? nearestToIdeal(context, outcomes) : leastImbalance(outcomes);
-  if (best === null || (before - best.imbalanceAfter) / before < margin) return null;
-  const { unit, source, target } = best.candidate;
+  const all = candidates(context);
+  const imbalances = imbalancesAfter(context.usage.nodes, all);
+  const index = method === 'topsis' ? nearestToIdeal(context.usage.nodes, all) : leastOf(imbalances);
+  const candidate = all[index];
+  const after = imbalances[index] ?? before;
+  if (candidate === undefined || (before - after) / before < margin) return null;
+  const { bundle, target } = candidate;
   return {
-    sids: unit.sids.filter((sid) => context.service(sid) !== null),
-    sourceNodeId: source.nodeId,
+    sids: bundle.sids,
+    sourceNodeId: bundle.source.nodeId,
     targetNodeId: target.nodeId,
-    imbalanceAfter: best.imbalanceAfter,
-    reason: `balancing: from ${source.name} to ${target.name} lowers the imbalance from ${before.toFixed(2)} to ${best.imbalanceAfter.toFixed(2)}`,
+    imbalanceAfter: after,
+    reason: `balancing: from ${bundle.source.name} to ${target.name} lowers the imbalance from ${before.toFixed(2)} to ${after.toFixed(2)}`,
   };
 }
 
-interface Candidate {
-  readonly unit: Unit;
+/** What can only be moved as one: a service, or a set. */
+interface Bundle {
+  readonly sids: readonly string[];
   readonly source: PlacementNode;
-  readonly target: PlacementNode;
+  /** Nodes of the class that it is in. */
+  readonly nodes: readonly PlacementNode[];
+  readonly situation: Situation;
+  /** What moves with it: what it uses now, or may use. */
   readonly cpus: number;
   readonly memoryBytes: number;
+  readonly maxMemoryBytes: number;
 }
 
-interface Outcome {
-  readonly candidate: Candidate;
-  /** The two nodes concerned, by index, as they would be. */
-  readonly changes: readonly (readonly [number, NodeUsage])[];
-  readonly imbalanceAfter: number;
+interface Candidate {
+  readonly bundle: Bundle;
+  readonly target: PlacementNode;
+  readonly sourceIndex: number;
+  readonly targetIndex: number;
 }
 
 function somethingMoves(context: PlacementContext): boolean {
@@ -70,94 +78,112 @@ function somethingMoves(context: PlacementContext): boolean {
 }
 
 function candidates(context: PlacementContext): Candidate[] {
+  const indexOf = new Map(context.usage.nodes.map((node, index) => [node.nodeId, index]));
+  const found: Candidate[] = [];
+  for (const bundle of bundles(context)) {
+    const sourceIndex = indexOf.get(bundle.source.nodeId) ?? 0;
+    for (const target of bundle.nodes) {
+      if (target === bundle.source || !isOpen(bundle.situation, target)) continue;
+      if ((context.usage.freeMemoryBytes(target.nodeId) ?? 0) < bundle.maxMemoryBytes) continue;
+      found.push({ bundle, target, sourceIndex, targetIndex: indexOf.get(target.nodeId) ?? 0 });
+    }
+  }
+  return found;
+}
+
+function bundles(context: PlacementContext): Bundle[] {
   const units = new Set<Unit>();
   for (const service of context.allServices()) if (service.balanced) units.add(context.unit(service.sid));
   const sorted = [...units].sort((a, b) => compareText(a.sids[0] ?? '', b.sids[0] ?? ''));
-  return sorted.flatMap((unit) => movesOf(context, unit));
+  return sorted.flatMap((unit) => bundleOf(context, unit) ?? []);
 }
 
-/** To the other nodes of the class that it is in; only if all of the unit is on one node and may be moved. */
-function movesOf(context: PlacementContext, unit: Unit): Candidate[] {
+/** Null: not all of the unit is on one node that may be given services, or not all of it may be moved. */
+function bundleOf(context: PlacementContext, unit: Unit): Bundle | null {
   const members = unit.sids.flatMap((sid) => context.service(sid) ?? []);
-  const [first] = members;
-  const home = first === undefined ? null : headingFor(first);
-  const movable = members.every((service) => service.balanced && service.load !== null && headingFor(service) === home);
-  if (first === undefined || home === null || !movable) return [];
-  const situation = situationOf(context, { sid: first.sid, preference: 'none', failedNodeIds: [] });
+  const home = members[0] === undefined ? null : headingFor(members[0]);
+  if (members[0] === undefined || home === null) return null;
+  const loads = members.flatMap((service) => service.load ?? []);
+  if (loads.length < members.length) return null;
+  if (!members.every((service) => service.balanced && headingFor(service) === home)) return null;
+  const situation = situationOf(context, { sid: members[0].sid, preference: 'none', failedNodeIds: [] });
   const nodes = situation.classes.find((some) => some.some((node) => node.nodeId === home)) ?? [];
   const source = nodes.find((node) => node.nodeId === home);
-  if (source === undefined) return [];
-  return nodes
-    .filter((target) => target !== source && isOpen(situation, target) && hasRoom(situation, target))
-    .map((target) => ({ unit, source, target, ...usageOf(context, members) }));
-}
-
-/** What moves with the services: what they use now, or may use. */
-function usageOf(context: PlacementContext, members: readonly PlacedService[]): { cpus: number; memoryBytes: number } {
-  const loads = members.flatMap((service) => service.load ?? []);
+  if (source === undefined) return null;
   const sum = (of: (load: ServiceLoad) => number): number => loads.reduce((total, load) => total + of(load), 0);
-  if (context.scheduling === 'dynamic') {
-    return { cpus: sum((load) => load.cpus), memoryBytes: sum((load) => load.memoryBytes) };
-  }
-  return { cpus: sum((load) => load.maxCpus), memoryBytes: sum((load) => load.maxMemoryBytes) };
+  const maxMemoryBytes = sum((load) => load.maxMemoryBytes);
+  const dynamic = context.scheduling === 'dynamic';
+  const cpus = sum((load) => (dynamic ? load.cpus : load.maxCpus));
+  const memoryBytes = dynamic ? sum((load) => load.memoryBytes) : maxMemoryBytes;
+  return { sids: members.map(({ sid }) => sid), source, nodes, situation, cpus, memoryBytes, maxMemoryBytes };
 }
 
-function outcomesOf(nodes: readonly NodeUsage[], moves: readonly Candidate[]): Outcome[] {
+/** The imbalance after each move, from sums of deviations: only two nodes change with a move. */
+function imbalancesAfter(nodes: readonly NodeUsage[], all: readonly Candidate[]): Float64Array {
   const loads = nodes.map(loadOf);
-  const indexOf = new Map(nodes.map((node, index) => [node.nodeId, index]));
-  return moves.flatMap((candidate): Outcome[] => {
-    const sourceIndex = indexOf.get(candidate.source.nodeId);
-    const targetIndex = indexOf.get(candidate.target.nodeId);
-    const source = sourceIndex === undefined ? undefined : nodes[sourceIndex];
-    const target = targetIndex === undefined ? undefined : nodes[targetIndex];
-    if (sourceIndex === undefined || targetIndex === undefined || !source || !target) return [];
-    const without = changed(source, candidate, -1);
-    const withIt = changed(target, candidate, 1);
-    const after = loads.with(sourceIndex, loadOf(without)).with(targetIndex, loadOf(withIt));
-    return [
-      {
-        candidate,
-        changes: [
-          [sourceIndex, without],
-          [targetIndex, withIt],
-        ],
-        imbalanceAfter: withoutNoise(variation(after)),
-      },
-    ];
+  const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length;
+  const squares = loads.reduce((sum, load) => sum + (load - mean) ** 2, 0);
+  return Float64Array.from(all, ({ bundle, sourceIndex, targetIndex }) => {
+    const source = (loads[sourceIndex] ?? 0) - mean;
+    const target = (loads[targetIndex] ?? 0) - mean;
+    const left = loadWith(nodes[sourceIndex], bundle, -1) - mean;
+    const joined = loadWith(nodes[targetIndex], bundle, 1) - mean;
+    const shift = (left + joined - source - target) / loads.length;
+    const variance = (squares + left ** 2 + joined ** 2 - source ** 2 - target ** 2) / loads.length - shift ** 2;
+    return mean + shift <= 0 ? 0 : withoutNoise(Math.sqrt(Math.max(0, variance)) / (mean + shift));
   });
 }
 
+/** The first of the least. */
+function leastOf(values: Float64Array): number {
+  return values.reduce((least, value, index) => (value < (values[least] ?? 0) ? index : least), 0);
+}
+
+function nearestToIdeal(nodes: readonly NodeUsage[], all: readonly Candidate[]): number {
+  const cpu = new Ratios(nodes.map(cpuShare));
+  const memory = new Ratios(nodes.map(memoryShare));
+  const rows = all.map(({ bundle, sourceIndex, targetIndex }) => {
+    const source = changed(nodes[sourceIndex], bundle, -1);
+    const target = changed(nodes[targetIndex], bundle, 1);
+    const [meanCpu, mostCpu] = cpu.meanAndMost(sourceIndex, cpuShare(source), targetIndex, cpuShare(target));
+    const [meanMemory, mostMemory] = memory.meanAndMost(
+      sourceIndex,
+      memoryShare(source),
+      targetIndex,
+      memoryShare(target),
+    );
+    return [meanCpu, mostCpu, meanMemory, mostMemory];
+  });
+  const near = closeness(rows, criteriaWeights);
+  return near.reduce((top, value, index) => (value > (near[top] ?? 0) ? index : top), 0);
+}
+
+type Shares = Pick<NodeUsage, 'cpus' | 'memoryBytes' | 'maxCpus' | 'maxMemoryBytes'>;
+
 /** Figures may be older than the service's own: no less than nothing is left. */
-function changed(node: NodeUsage, { cpus, memoryBytes }: Candidate, sign: -1 | 1): NodeUsage {
+function changed(node: NodeUsage | undefined, { cpus, memoryBytes }: Bundle, sign: -1 | 1): Shares {
   return {
-    ...node,
-    cpus: Math.max(0, node.cpus + sign * cpus),
-    memoryBytes: Math.max(0, node.memoryBytes + sign * memoryBytes),
+    cpus: Math.max(0, (node?.cpus ?? 0) + sign * cpus),
+    memoryBytes: Math.max(0, (node?.memoryBytes ?? 0) + sign * memoryBytes),
+    maxCpus: node?.maxCpus ?? 1,
+    maxMemoryBytes: node?.maxMemoryBytes ?? 1,
   };
 }
 
-function leastImbalance(outcomes: readonly Outcome[]): Outcome | null {
-  return outcomes.reduce<Outcome | null>(
-    (best, outcome) => (best === null || outcome.imbalanceAfter < best.imbalanceAfter ? outcome : best),
-    null,
-  );
+function loadWith(node: NodeUsage | undefined, bundle: Bundle, sign: -1 | 1): number {
+  return loadOf(changed(node, bundle, sign));
 }
 
-function nearestToIdeal({ usage }: PlacementContext, outcomes: readonly Outcome[]): Outcome | null {
-  const { nodes } = usage;
-  const cpu = new Ratios(nodes.map((node) => node.cpus / node.maxCpus));
-  const memory = new Ratios(nodes.map((node) => node.memoryBytes / node.maxMemoryBytes));
-  const rows = outcomes.map(({ changes }) => [
-    ...cpu.meanAndMost(new Map(changes.map(([index, node]) => [index, node.cpus / node.maxCpus]))),
-    ...memory.meanAndMost(new Map(changes.map(([index, node]) => [index, node.memoryBytes / node.maxMemoryBytes]))),
-  ]);
-  const near = closeness(rows, criteriaWeights);
-  const best = near.reduce((top, value, index) => (value > (near[top] ?? -1) ? index : top), 0);
-  return outcomes[best] ?? null;
+function cpuShare(node: Shares): number {
+  return node.cpus / node.maxCpus;
 }
 
-function loadOf(node: NodeUsage): number {
-  return (node.cpus / node.maxCpus + node.memoryBytes / node.maxMemoryBytes) / 2;
+function memoryShare(node: Shares): number {
+  return node.memoryBytes / node.maxMemoryBytes;
+}
+
+function loadOf(node: Shares): number {
+  return (cpuShare(node) + memoryShare(node)) / 2;
 }
 
 function variation(values: readonly number[]): number {

@@ -8,17 +8,18 @@ export function closeness(alternatives: readonly (readonly number[])[], weights:
   return alternatives.map((row) => {
     let toBest = 0;
     let toWorst = 0;
-    columns.forEach(({ factor, best, worst }, criterion) => {
+    for (const { criterion, factor, best, worst } of columns) {
       const value = (row[criterion] ?? 0) * factor;
       toBest += (value - best) ** 2;
       toWorst += (value - worst) ** 2;
-    });
+    }
     const span = Math.sqrt(toBest) + Math.sqrt(toWorst);
     return span === 0 ? 1 : withoutNoise(Math.sqrt(toWorst) / span);
   });
 }
 
 interface Scaling {
+  readonly criterion: number;
   /** From a raw value to its share of the column's length, weighted. */
   readonly factor: number;
   readonly best: number;
@@ -36,7 +37,7 @@ function scaling(alternatives: readonly (readonly number[])[], criterion: number
     if (value > most) most = value;
   }
   const factor = squares === 0 ? 0 : weight / Math.sqrt(squares);
-  return { factor, best: least * factor, worst: most * factor };
+  return { criterion, factor, best: least * factor, worst: most * factor };
 }
 
 /** Alternatives that differ only by rounding have to tie, so that their order does not depend on it. */

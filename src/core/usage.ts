@@ -121,7 +121,7 @@ export class Usage {
     return this.nodes.map((node, index) => {
       const cpus = (node.cpus + maxCpusOn(node, service)) / node.maxCpus;
       const bytes = (node.memoryBytes + service.maxMemoryBytes) / node.maxMemoryBytes;
-      return [...cpu.meanAndMost(new Map([[index, cpus]])), ...memory.meanAndMost(new Map([[index, bytes]]))];
+      return [...cpu.meanAndMost(index, cpus), ...memory.meanAndMost(index, bytes)];
     });
   }
 }
@@ -146,18 +146,18 @@ export class Ratios {
   }
 
   /**
-   * Root of the mean square and maximum, if some nodes (by index) had other ratios. Each plus one: twice as much of next
-   * to nothing is no great difference.
+   * Root of the mean square and maximum, if one node or two (by index) had other ratios. Each plus one: twice as much of
+   * next to nothing is no great difference.
    */
-  meanAndMost(changed: ReadonlyMap<number, number>): [number, number] {
-    let squares = this.squares;
-    let most = 0;
-    for (const [index, value] of changed) {
-      squares += value * value - (this.values[index] ?? 0) ** 2;
-      most = Math.max(most, value);
+  meanAndMost(index: number, value: number, otherIndex = index, otherValue = value): [number, number] {
+    let squares = this.squares + value * value - (this.values[index] ?? 0) ** 2;
+    if (otherIndex !== index) squares += otherValue * otherValue - (this.values[otherIndex] ?? 0) ** 2;
+    let most = Math.max(value, otherValue);
+    for (const unchanged of this.fullestFirst) {
+      if (unchanged === index || unchanged === otherIndex) continue;
+      most = Math.max(most, this.values[unchanged] ?? 0);
+      break;
     }
-    const fullest = this.fullestFirst.find((index) => !changed.has(index));
-    if (fullest !== undefined) most = Math.max(most, this.values[fullest] ?? 0);
     return [1 + Math.sqrt(Math.max(0, squares) / this.values.length), 1 + most];
   }
 }
