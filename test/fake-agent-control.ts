@@ -1,6 +1,10 @@
-import type { AgentControl, Mutation, ResourceConfig } from '../src/agent/control.js';
+import type { AgentControl, Committed, Decision, Mutation, ResourceConfig, RuleReport } from '../src/agent/control.js';
 import type { AgentEvent, StatusReport, TimingReport } from '../src/agent/status.js';
+import { type ClusterOptions, defaultOptions } from '../src/core/cluster-options.js';
 import { HoldfastError } from '../src/core/errors.js';
+import type { Explanation } from '../src/core/explanation.js';
+import type { Preview } from '../src/core/preview.js';
+import type { Group } from '../src/core/rules.js';
 
 export const healthyReport: StatusReport = {
   version: '0.1.0',
@@ -37,6 +41,11 @@ export const healthyReport: StatusReport = {
       lrm: 'active',
       storeOk: true,
       takeoverInMs: null,
+      maintenance: false,
+      mode: 'active',
+      unprotected: false,
+      services: 1,
+      load: { cpus: 8, memoryBytes: 16 * 2 ** 30, usedCpus: 1.25, usedMemoryBytes: 3 * 2 ** 30 },
     },
     {
       nodeId: 2,
@@ -47,6 +56,11 @@ export const healthyReport: StatusReport = {
       lrm: 'idle',
       storeOk: false,
       takeoverInMs: null,
+      maintenance: false,
+      mode: 'active',
+      unprotected: false,
+      services: 0,
+      load: null,
     },
     {
       nodeId: 3,
@@ -57,9 +71,68 @@ export const healthyReport: StatusReport = {
       lrm: 'unknown',
       storeOk: null,
       takeoverInMs: 49_100,
+      maintenance: false,
+      mode: null,
+      unprotected: false,
+      services: 0,
+      load: null,
     },
   ],
-  services: [{ sid: 'ocf:web', state: 'started', requested: 'started', node: 'node1', detail: null }],
+  services: [
+    {
+      sid: 'ocf:web',
+      state: 'started',
+      requested: 'started',
+      node: 'node1',
+      target: null,
+      order: null,
+      failedNodes: [],
+      origin: null,
+      restarts: 0,
+      detail: null,
+    },
+  ],
+  disarm: null,
+  options: defaultOptions,
+  rulesDropped: [],
+  resourceTypes: ['ocf'],
+};
+
+export const plainResource: Omit<ResourceConfig, 'sid'> = {
+  agent: '',
+  parameters: {},
+  state: 'started',
+  comment: '',
+  maxRestart: 1,
+  maxRelocate: 1,
+  failback: true,
+  autoRebalance: true,
+  group: null,
+  priority: 0,
+  requires: [],
+  after: [],
+  cpus: 0,
+  memoryMiB: 0,
+};
+
+export const somePreview: Preview = {
+  refused: null,
+  before: { 'ocf:web': { node: 'node1', state: 'started' } },
+  after: { 'ocf:web': { node: 'node2', state: 'started' } },
+  moves: [{ sid: 'ocf:web', from: 'node1', to: 'node2', how: 'relocate', reason: 'node1 goes into maintenance' }],
+  unplaced: [{ sid: 'ocf:db', reason: 'no node has room' }],
+  warnings: ['node3 was not heard'],
+};
+
+export const someExplanation: Explanation = {
+  sid: 'ocf:web',
+  state: 'started',
+  node: 'node1',
+  sentences: ['it runs on node1 since 17'],
+  nodes: [
+    { name: 'node1', verdict: 'here', sentences: ['rule r prefers it'] },
+    { name: 'node2', verdict: 'excluded', sentences: ['it is in maintenance'] },
+  ],
 };
 
 export const fittingTiming: TimingReport = {
@@ -75,12 +148,21 @@ export const fittingTiming: TimingReport = {
 export class FakeAgentControl implements AgentControl {
   report: StatusReport = healthyReport;
   budget: TimingReport = fittingTiming;
-  /** What the next changes are answered with, instead of being made. */
+  /** What the next changes, and previews of them, are answered with, instead of being made. */
   refusal: Error | null = null;
   /** Changes never settle. */
   stuck = false;
+  /** What is said along with each change. */
+  told: Pick<Committed, 'warnings' | 'comigrated'> = { warnings: [], comigrated: [] };
   readonly mutations: Mutation[] = [];
+  readonly previews: Mutation[] = [];
+  /** Answers to the preparation of a shutdown, first to last; then it is prepared at once. */
+  readonly shutdowns: Promise<void>[] = [];
+  readonly prepared: string[] = [];
   readonly #resources = new Map<string, ResourceConfig>();
+  readonly #groups = new Map<string, Group>();
+  readonly #rules = new Map<string, RuleReport>();
+  #options: ClusterOptions = defaultOptions;
   readonly #listeners = new Set<(event: AgentEvent) => void>();
 
   get listeners(): number {
@@ -99,6 +181,38 @@ export class FakeAgentControl implements AgentControl {
     return [...this.#resources.values()];
   }
 
+  groups(): readonly Group[] {
+    return [...this.#groups.values()];
+  }
+
+  rules(): readonly RuleReport[] {
+    return [...this.#rules.values()];
+  }
+
+  options(): ClusterOptions {
+    return this.#options;
+  }
+
+  resolve(sid: string): string {
+    const found = [...this.#resources.keys()].find((each) => each === sid || each.endsWith(`:${sid}`));
+    if (found === undefined) throw new HoldfastError('HF_NOT_FOUND', `there is no resource ${sid}`);
+    return found;
+  }
+
+  explain(sid: string): Explanation {
+    return { ...someExplanation, sid: this.resolve(sid) };
+  }
+
+  decisions(limit: number): readonly Decision[] {
+    const all = [2, 1].map((index) => ({ index, wallMs: 1_000, text: `decision ${index}`, sid: null, node: null }));
+    return all.slice(0, limit);
+  }
+
+  async prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void> {
+    this.prepared.push(kind);
+    await this.shutdowns.shift();
+  }
+
   subscribe(listener: (event: AgentEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -108,24 +222,76 @@ export class FakeAgentControl implements AgentControl {
     for (const listener of this.#listeners) listener(event);
   }
 
-  async mutate(mutation: Mutation): Promise<{ readonly index: number }> {
+  async preview(mutation: Mutation): Promise<Preview> {
+    this.previews.push(mutation);
+    if (this.refusal !== null) throw this.refusal;
+    return somePreview;
+  }
+
+  async mutate(mutation: Mutation): Promise<Committed> {
     this.mutations.push(mutation);
     if (this.stuck) return new Promise(() => undefined);
     if (this.refusal !== null) throw this.refusal;
-    const known = this.#resources.get(mutation.sid);
-    if (mutation.type === 'add') {
-      if (known !== undefined) throw new HoldfastError('HF_EXISTS', `there is a resource ${mutation.sid} already`);
-      const defaults = { agent: '', parameters: {}, state: 'started', comment: '', maxRestart: 1 } as const;
-      this.#resources.set(mutation.sid, { sid: mutation.sid, ...defaults, ...mutation.options });
-    } else if (known === undefined) {
-      throw new HoldfastError('HF_NOT_FOUND', `there is no resource ${mutation.sid}`);
-    } else if (mutation.type === 'set') {
-      const parameters = { ...known.parameters, ...mutation.options.parameters };
-      for (const name of mutation.unset) delete parameters[name];
-      this.#resources.set(mutation.sid, { ...known, ...mutation.options, parameters });
-    } else {
-      this.#resources.delete(mutation.sid);
+    return { subject: this.#make(mutation), index: this.mutations.length, ...this.told };
+  }
+
+  /** What was changed. */
+  #make(mutation: Mutation): string {
+    switch (mutation.type) {
+      case 'add':
+        if (this.#resources.has(mutation.sid)) {
+          throw new HoldfastError('HF_EXISTS', `there is a resource ${mutation.sid} already`);
+        }
+        this.#resources.set(mutation.sid, { ...plainResource, ...mutation.options, sid: mutation.sid });
+        return mutation.sid;
+      case 'set':
+      case 'remove':
+      case 'stop':
+      case 'move':
+        return this.#change(mutation);
+      case 'group-add': {
+        const defaults = { nodes: [], restricted: false, nofailback: false, comment: '' };
+        this.#groups.set(mutation.name, { ...defaults, ...mutation.options, name: mutation.name });
+        return mutation.name;
+      }
+      case 'rule-add':
+        this.#addRule(mutation);
+        return mutation.id;
+      case 'options':
+        this.#options = { ...this.#options, ...mutation.changes };
+        return '';
+      case 'group-set':
+      case 'group-remove':
+        return mutation.name;
+      case 'rule-set':
+      case 'rule-remove':
+        return mutation.id;
+      case 'maintenance':
+      case 'confirm-off':
+        return mutation.node;
+      case 'disarm':
+      case 'arm':
+        return '';
     }
-    return { index: this.mutations.length };
+  }
+
+  #change(mutation: Extract<Mutation, { type: 'set' | 'remove' | 'stop' | 'move' }>): string {
+    const sid = this.resolve(mutation.sid);
+    const known = this.#resources.get(sid);
+    if (known === undefined) throw new Error('resolved to nothing');
+    if (mutation.type === 'remove') this.#resources.delete(sid);
+    if (mutation.type !== 'set') return sid;
+    const parameters = { ...known.parameters, ...mutation.options.parameters };
+    for (const name of mutation.unset) delete parameters[name];
+    this.#resources.set(sid, { ...known, ...mutation.options, parameters });
+    return sid;
+  }
+
+  #addRule({ id, ruleType, options }: Extract<Mutation, { type: 'rule-add' }>): void {
+    const { resources = [], nodes = [], strict = false, affinity = 'positive' } = options;
+    const common = { id, resources, affinity, disabled: options.disabled ?? false, comment: options.comment ?? '' };
+    const rule =
+      ruleType === 'node-affinity' ? { ...common, type: ruleType, nodes, strict } : { ...common, type: ruleType };
+    this.#rules.set(id, { rule, dropped: null, warnings: [] });
   }
 }
