@@ -2,7 +2,9 @@ import t from 'tap';
 import type { Mutation, ResourceConfig, ResourceOptions } from '../src/agent/control.js';
 import { LocalControl } from '../src/agent/local-control.js';
 import type { StatusReport, TimingReport } from '../src/agent/status.js';
+import type { Command } from '../src/core/cluster-state.js';
 import { HoldfastError } from '../src/core/errors.js';
+import { plainResource, someExplanation, somePreview } from './fake-agent-control.js';
 import { type World, world } from './fake-ports.js';
 
 /** Changes as people ask for them, up to the log. */
@@ -11,6 +13,8 @@ const agent = 'ocf:heartbeat:Dummy';
 
 interface Controlled extends World {
   readonly control: LocalControl;
+  /** Commands whose effect was asked for. */
+  readonly previewed: Command[];
   /** Asks for a change, and waits until it is answered and carried out. */
   change(mutation: Mutation): Promise<void>;
 }
@@ -22,18 +26,31 @@ async function controlled(): Promise<Controlled> {
     throw new Error('nobody asks for a report here');
   };
   const drivers = new Map([[all.driver.type, all.driver]]);
-  const control = new LocalControl(all.agent, drivers, { status: unasked, timing: unasked });
+  const previewed: Command[] = [];
+  const control = new LocalControl(all.agent, drivers, {
+    status: unasked,
+    timing: unasked,
+    explain: (sid) => ({ ...someExplanation, sid }),
+    preview: (command) => {
+      previewed.push(command);
+      return somePreview;
+    },
+  });
   const change = async (mutation: Mutation): Promise<void> => {
     const changed = control.mutate(mutation);
     changed.catch(() => undefined);
     await all.settle(1_000);
     await changed;
   };
-  return { ...all, control, change };
+  return { ...all, control, previewed, change };
 }
 
 function add(sid: string, options: ResourceOptions = {}): Mutation {
   return { type: 'add', sid, options: { agent, ...options } };
+}
+
+function remove(sid: string): Mutation {
+  return { type: 'remove', sid, purge: false };
 }
 
 function set(sid: string, options: ResourceOptions, unset: readonly string[] = []): Mutation {
@@ -43,11 +60,27 @@ function set(sid: string, options: ResourceOptions, unset: readonly string[] = [
 t.test('what is not said of a new resource has its default', async (t) => {
   const { control, change, driver } = await controlled();
   await change(add('ocf:web'));
-  const plain: ResourceConfig = { sid: 'ocf:web', agent, parameters: {}, state: 'started', comment: '', maxRestart: 1 };
+  const plain: ResourceConfig = { ...plainResource, sid: 'ocf:web', agent };
   t.strictSame(control.resources(), [plain]);
-  const options = { parameters: { ip: '10.0.0.1' }, state: 'disabled', comment: 'c', maxRestart: 3 } as const;
+  const options = {
+    parameters: { ip: '10.0.0.1' },
+    state: 'disabled',
+    comment: 'c',
+    maxRestart: 3,
+    maxRelocate: 0,
+    failback: false,
+    autoRebalance: false,
+    priority: -5,
+    after: ['ocf:web'],
+    cpus: 1.5,
+    memoryMiB: 512,
+  } as const;
   await change(add('ocf:db', options));
-  t.strictSame(control.resources(), [{ sid: 'ocf:db', agent, ...options }, plain], 'what is said is taken; by name');
+  t.strictSame(
+    control.resources(),
+    [{ ...plainResource, sid: 'ocf:db', agent, ...options }, plain],
+    'what is said is taken; by name',
+  );
   t.strictSame(driver.validated, [
     { sid: 'ocf:web', agent, parameters: {} },
     { sid: 'ocf:db', agent, parameters: options.parameters },
@@ -110,11 +143,15 @@ t.test('a name that is not known is answered with the nearest that is', async (t
   await change(add('ocf:webserver', { parameters: { address: '10.0.0.1' } }));
   const cases: readonly (readonly [Mutation, string, RegExp])[] = [
     [set('ocf:webserer', {}), 'HF_NOT_FOUND', /no resource ocf:webserer: did you mean ocf:webserver\?/],
-    [{ type: 'remove', sid: 'ocf:webserver2' }, 'HF_NOT_FOUND', /did you mean ocf:webserver\?/],
-    [{ type: 'remove', sid: 'ocf:mail' }, 'HF_NOT_FOUND', /'holdfast config' lists them/],
+    [remove('ocf:webserver2'), 'HF_NOT_FOUND', /did you mean ocf:webserver\?/],
+    [remove('ocf:mail'), 'HF_NOT_FOUND', /'holdfast config' lists them/],
     [set('ocf:webserver', {}, ['adress']), 'HF_ARGUMENT', /cannot unset 'adress': did you mean 'address'\?/],
     [set('ocf:webserver', {}, ['coment']), 'HF_ARGUMENT', /did you mean 'comment'\?/],
-    [set('ocf:webserver', {}, ['qqq']), 'HF_ARGUMENT', /only address, comment, maxRestart, state can be unset/],
+    [
+      set('ocf:webserver', {}, ['qqq']),
+      'HF_ARGUMENT',
+      /only address, comment, maxRestart, maxRelocate, .*, state can be unset/,
+    ],
     [set('ocf:webserver', {}, ['constructor']), 'HF_ARGUMENT', /cannot unset 'constructor'/],
   ];
   for (const [mutation, code, message] of cases) await t.rejects(control.mutate(mutation), { code, message });
@@ -127,14 +164,14 @@ t.test('what would have no effect is refused: a start of what is in error, or is
   await change(add('ocf:broken'));
   driver.startFailure = null;
   await t.rejects(control.mutate(set('ocf:broken', { state: 'started' })), {
-    code: 'HF_BUSY',
-    message: /is in error \(start failed: no disk\): 'holdfast disable ocf:broken'/,
+    code: 'HF_CONFLICT',
+    message: /is in error \(start failed: no disk.*\): 'holdfast disable ocf:broken'/,
   });
   await change(set('ocf:broken', { state: 'disabled' }));
   await change(set('ocf:broken', { state: 'started' }));
   t.ok(driver.running.has('ocf:broken'), 'disabled and enabled it starts');
   driver.hangs = true;
-  await change({ type: 'remove', sid: 'ocf:broken' });
+  await change(remove('ocf:broken'));
   await t.rejects(control.mutate(set('ocf:broken', { comment: 'c' })), { code: 'HF_BUSY', message: /being removed/ });
 });
 
@@ -142,16 +179,62 @@ t.test('a resource is removed when it has stopped', async (t) => {
   const { control, change, driver } = await controlled();
   await change(add('ocf:web'));
   t.ok(driver.running.has('ocf:web'));
-  await change({ type: 'remove', sid: 'ocf:web' });
+  await change(remove('ocf:web'));
   t.strictSame(control.resources(), []);
   t.notOk(driver.running.has('ocf:web'));
+});
+
+t.test('a preview changes nothing, and is refused as the change would be', async (t) => {
+  const { control, change, previewed } = await controlled();
+  await change(add('ocf:web'));
+  const before = control.resources();
+  t.same(await control.preview(remove('web:')).catch((error: HoldfastError) => error.code), 'HF_NOT_FOUND');
+  await t.rejects(control.preview(add('ocf:web')), { code: 'HF_EXISTS' }, 'by the log itself');
+  await t.rejects(control.preview(set('ocf:web', { parameters: { x: '1' } })), { code: 'HF_BUSY' });
+  t.strictSame(previewed, []);
+  const preview = await control.preview({
+    type: 'rule-add',
+    id: 'r',
+    ruleType: 'node-affinity',
+    force: false,
+    options: { resources: ['ocf:web'], nodes: [{ name: 'nowhere', priority: 0 }] },
+  });
+  t.strictSame(preview.moves, somePreview.moves);
+  t.match(preview.warnings, [/there is no node nowhere/, 'node3 was not heard']);
+  t.match(previewed, [{ type: 'rule-set', mode: 'add', rule: { id: 'r' } }]);
+  t.strictSame(control.resources(), before);
+  t.strictSame(control.rules(), []);
+});
+
+t.test('groups, rules and options are told as they are', async (t) => {
+  const { control, change } = await controlled();
+  await change(add('ocf:web'));
+  await change(add('ocf:db'));
+  const nodes = [{ name: 'node1', priority: 3 }];
+  await change({ type: 'group-add', name: 'g', options: { nodes } });
+  t.strictSame(control.groups(), [{ name: 'g', nodes, restricted: false, nofailback: false, comment: '' }]);
+  const apart = { resources: ['ocf:web', 'ocf:db'], affinity: 'negative' } as const;
+  const force = { type: 'rule-add', ruleType: 'resource-affinity', force: true } as const;
+  await change({ ...force, id: 'apart', options: apart });
+  await change({ ...force, id: 'alone', options: { ...apart, resources: ['ocf:db'] } });
+  t.match(control.rules(), [{ rule: { id: 'alone' }, dropped: /./ }, { rule: { id: 'apart' } }]);
+  await change({ type: 'options', changes: { scheduler: 'static' } });
+  t.match(control.options(), { scheduler: 'static', shutdownPolicy: 'conditional' });
+  t.ok(control.decisions(3).length === 3 && control.decisions(1)[0]?.text.startsWith('options changed'));
+  t.equal(control.resolve('ocf:web'), 'ocf:web');
+  t.equal(control.explain('web').sid, 'ocf:web');
 });
 
 t.test('reports and events are passed on', async (t) => {
   const all = world();
   const status = { version: 'v' } as StatusReport;
   const timing: TimingReport = { lines: [], fits: true, problems: [] };
-  const control = new LocalControl(all.agent, new Map(), { status: () => status, timing: () => timing });
+  const control = new LocalControl(all.agent, new Map(), {
+    status: () => status,
+    timing: () => timing,
+    explain: () => someExplanation,
+    preview: () => somePreview,
+  });
   t.equal(control.status(), status);
   t.equal(control.timing(), timing);
   let heard = 0;
