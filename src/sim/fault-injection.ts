@@ -1,0 +1,225 @@
+import type { Command } from '../core/cluster-state.js';
+import type { Fault, ResourceTrouble } from './fault.js';
+import type { SimNode } from './sim-node.js';
+import { Random } from './sim-random.js';
+import type { OperationCall, ResourceFault } from './sim-resources.js';
+import type { World } from './world.js';
+
+/** A machine that is told to go down does so after this, whatever its agent says. */
+const shutdownLimitMs = 25_000;
+/** How long `slow` takes in addition. */
+const slowMs = [5_000, 40_000] as const;
+
+/** Lets faults happen to a world, and remembers what must be put right again afterwards. */
+export class FaultInjection {
+  /** Resources that have ever said what was not so: nothing is promised of those. */
+  readonly liars = new Set<string>();
+  /** Resources that have failed, been slow or hung at any time. */
+  readonly troubled = new Set<string>();
+  readonly #world: World;
+  readonly #ask: (node: SimNode, command: Command) => void;
+  /** Machines, by id and number of the boot, in which some operation never ends. */
+  readonly #hung = new Set<string>();
+
+  constructor(world: World, ask: (node: SimNode, command: Command) => void) {
+    this.#world = world;
+    this.#ask = ask;
+  }
+
+  inject(fault: Fault): void {
+    const world = this.#world;
+    switch (fault.kind) {
+      case 'partition':
+        return world.partition(fault.groups.map((group) => [...group]));
+      case 'cut':
+        return world.setLinks([[fault.from, fault.to]], false, fault.oneWay);
+      case 'heal':
+        return world.heal();
+      case 'network':
+        return world.setNetworkOptions(fault.options);
+      case 'power-off':
+        for (const node of fault.nodes) world.node(node).powerOff();
+        return;
+      case 'power-on':
+        for (const node of fault.nodes) world.node(node).powerOn();
+        return;
+      case 'resource-dies':
+        for (const node of world.where(fault.sid)) node.setRunning(fault.sid, false);
+        this.troubled.add(fault.sid);
+        return;
+      case 'resource-behaves':
+        return this.#behave(fault.sid, fault.how, fault.rate, new Random(fault.seed));
+      case 'device':
+        return world.device?.setUp(fault.up);
+      case 'device-reach':
+        return world.device?.setReach(fault.node, fault.works);
+      case 'ask':
+        return this.#ask(world.node(fault.node), fault.command);
+      case 'confirm-off':
+        return this.#confirmOff(world.node(fault.node), world.node(fault.by));
+      case 'shutdown':
+        for (const node of fault.nodes) this.#shutDown(world.node(node), fault.how, fault.offMs);
+        return;
+      default:
+        return this.#injectInto(world.node(fault.node), fault);
+    }
+  }
+
+  #injectInto(node: SimNode, fault: Extract<Fault, { node: number }>): void {
+    const world = this.#world;
+    switch (fault.kind) {
+      case 'reset-broken':
+        node.resetWorks = !fault.broken;
+        return;
+      case 'wall-clock':
+        node.clock.wallSkewMs += fault.byMs;
+        return;
+      case 'kill-agent':
+        return node.killAgent(fault.restartMs);
+      case 'end-agent':
+        return node.endAgent(fault.restartMs);
+      case 'start-agent':
+        return node.startAgent();
+      case 'stop-agent':
+        return node.stopAgent();
+      case 'continue-agent':
+        return node.continueAgent();
+      case 'stall-agent':
+        return node.stallAgent(fault.whileMs);
+      case 'stall-keeper':
+        return node.stallKeeper(fault.whileMs);
+      case 'bound':
+        node.fenceBoundMs = fault.fenceBoundMs;
+        return node.killAgent(fault.restartMs);
+      case 'stop-corosync':
+        return node.corosync.stop();
+      case 'continue-corosync':
+        return node.corosync.goOn();
+      case 'restart-corosync':
+        return this.#restartCorosync(node, fault.downMs);
+      case 'quorum-options':
+        node.quorumOptions = fault.options;
+        return node.corosync.reload();
+      case 'disk-hangs':
+        node.disk.hangsUntilMs = Math.max(node.disk.hangsUntilMs, world.nowMs + fault.whileMs);
+        return;
+      case 'disk-slow':
+        node.disk.delayMs = fault.delayMs;
+        return;
+      case 'disk-full':
+        node.disk.full = fault.full;
+        return;
+      case 'disk-torn':
+        if (this.#othersAreValid(node)) node.disk.tornRate = fault.rate;
+        return;
+      case 'disk-lost':
+        return this.#loseDisk(node, fault.restartMs);
+    }
+  }
+
+  #restartCorosync(node: SimNode, downMs: number): void {
+    const { boots } = node;
+    node.corosync.kill('killed');
+    this.#world.after(downMs, () => {
+      if (node.up && node.boots === boots) node.corosync.start();
+    });
+  }
+
+  /** Only what the others know may be lost: a cluster whose quorum of stores is gone waits for ever, and has to. */
+  #othersAreValid(node: SimNode): boolean {
+    return this.#world.nodes.every((other) => other === node || other.disk.record?.valid === true);
+  }
+
+  #loseDisk(node: SimNode, restartMs: number): void {
+    if (!this.#othersAreValid(node)) return;
+    node.killAgent(restartMs);
+    node.disk.lose();
+  }
+
+  // ---- operators ----
+
+  #confirmOff(node: SimNode, by: SimNode): void {
+    const record = this.#world.state.nodes[node.nodeId];
+    if (node.up || record === undefined) return;
+    this.#ask(by, { type: 'node-fenced', nodeId: node.nodeId, bootId: record.bootId, proof: 'operator' });
+  }
+
+  #shutDown(node: SimNode, how: 'reboot' | 'poweroff', offMs: number): void {
+    const world = this.#world;
+    const { boots, agent } = node;
+    if (!node.up || agent === null) return;
+    const off = (): void => {
+      if (!node.up || node.boots !== boots) return;
+      node.powerOff();
+      world.after(offMs, () => {
+        if (node.boots === boots) node.powerOn();
+      });
+    };
+    const prepared = (): void => void world.after(0, off);
+    agent.prepareShutdown(how).then(prepared, () => undefined);
+    world.after(shutdownLimitMs, off);
+  }
+
+  // ---- resources ----
+
+  #behave(sid: string, how: ResourceTrouble, rate: number, random: Random): void {
+    if (how === 'lies') this.liars.add(sid);
+    if (how !== 'well') this.troubled.add(sid);
+    if (how === 'well') {
+      this.#world.setBehaviour(sid, null);
+      return;
+    }
+    this.#world.setBehaviour(sid, {
+      fault: (call) => (random.chance(rate) ? this.#trouble(call, how, random) : null),
+    });
+  }
+
+  #trouble(call: OperationCall, how: ResourceTrouble, random: Random): ResourceFault | null {
+    switch (how) {
+      case 'well':
+        return null;
+      case 'fails':
+        return { kind: 'fail', permanent: call.operation === 'start' && random.chance(0.2) };
+      case 'half':
+        return { kind: 'fail', half: true };
+      case 'slow':
+        return { kind: 'slow', byMs: random.within(slowMs) };
+      case 'hangs':
+        this.#hung.add(`${call.nodeId}/${this.#world.node(call.nodeId).boots}`);
+        return { kind: 'hang' };
+      case 'lies':
+        return { kind: 'lie', outcome: random.pick(['running', 'stopped'] as const) ?? 'stopped' };
+    }
+  }
+
+  // ---- the end of all faults ----
+
+  /** Everything works again, and every machine is on or about to be; who cannot go on as he is, is reset. */
+  putRight(sids: Iterable<string>): void {
+    const world = this.#world;
+    world.setNetworkOptions({ lossRate: 0, skewMs: [0, 0], orderMs: [0.2, 3] });
+    for (const sid of sids) world.setBehaviour(sid, null);
+    for (const node of world.nodes) this.#putRight(node);
+    world.heal();
+    world.device?.cutOff.clear();
+    world.device?.setUp(true);
+  }
+
+  #putRight(node: SimNode): void {
+    Object.assign(node.disk, { full: false, delayMs: 0, tornRate: 0 });
+    node.disk.hangsUntilMs = Math.min(node.disk.hangsUntilMs, this.#world.nowMs + 5_000);
+    node.resetWorks = true;
+    node.quorumOptions = [];
+    const leaves = node.agent !== null && node.agent.node.shutdown !== null;
+    if (leaves || this.#hung.has(`${node.nodeId}/${node.boots}`)) node.powerOff();
+    node.continueAgent();
+    node.corosync.goOn();
+    if (!node.up) {
+      node.powerOn();
+      return;
+    }
+    node.corosync.start();
+    node.corosync.reload();
+    node.startAgent();
+  }
+}

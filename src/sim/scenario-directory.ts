@@ -1,0 +1,298 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { emptyState } from '../core/cluster-state.js';
+import { HoldfastError } from '../core/errors.js';
+import { nodeNamePattern } from '../core/names.js';
+import type { ServiceLoad } from '../ports/load-meter.js';
+import { parseDatacenter } from '../peer/datacenter-file.js';
+import { parseGroups } from '../peer/groups-file.js';
+import type { Note } from '../peer/notes.js';
+import { parseRules } from '../peer/rules-file.js';
+import type { Scenario, ScenarioNode } from './scenario.js';
+import { CommandProblem, parseCommand, type ScenarioCommand } from './scenario-commands.js';
+import { additionOf, initialState, type PeerService } from './scenario-initial.js';
+
+/** Reads a working directory in the format of the peer's simulator. */
+
+const limits = { nodes: 64, services: 2_000, lists: 1_000, commandsPerList: 1_000, fileBytes: 8 * 1024 * 1024 } as const;
+/** What a node has, and what a service may use and uses, if nobody says. */
+const nodeDefaults = { cpus: 24, memoryBytes: 128 * 1024 ** 3 };
+const serviceDefaults: ServiceLoad = {
+  maxCpus: 4,
+  maxMemoryBytes: 4 * 1024 ** 3,
+  cpus: 2,
+  memoryBytes: 2 * 1024 ** 3,
+};
+
+const flag = z.union([z.boolean(), z.literal([0, 1, '0', '1'])]).transform((value) => value === true || Number(value) === 1);
+const count = (most: number) =>
+  z
+    .union([z.number(), z.string().regex(/^-?\d{1,6}$/)])
+    .transform(Number)
+    .pipe(z.int().min(-most).max(most));
+const onOff = z.enum(['on', 'off']);
+const amount = z.union([z.number(), z.string().regex(/^\d{1,18}(\.\d+)?$/)]).transform(Number).pipe(z.number().min(0));
+const nodeName = z.string().regex(nodeNamePattern, 'is not a name of a node');
+const sid = z.string().regex(/^(vm|ct|fa):[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'is not written vm:NAME, ct:NAME or fa:NAME');
+const sids = z.array(sid).max(32);
+
+const commandLists = z.array(z.array(z.string().max(1_024)).max(limits.commandsPerList)).max(limits.lists);
+const hardware = z.record(
+  nodeName,
+  z.looseObject({ power: onOff.default('off'), network: onOff.default('off'), maxcpu: amount.optional(), maxmem: amount.optional() }),
+);
+const services = z.record(
+  sid,
+  z.looseObject({
+    node: nodeName,
+    state: z.enum(['started', 'stopped', 'disabled', 'ignored', 'enabled', 'request_stop']).default('disabled'),
+    max_restart: count(100).default(1),
+    max_relocate: count(100).default(1),
+    failback: flag.default(true),
+    'auto-rebalance': flag.default(true),
+    group: z.string().nullable().default(null),
+    lock: z.string().nullable().default(null),
+    comment: z.string().max(4_096).default(''),
+    // What the peer has not.
+    priority: count(1_000).default(0),
+    requires: sids.default([]),
+    after: sids.default([]),
+  }),
+);
+const managerStatus = z.looseObject({
+  service_status: z
+    .record(
+      z.string(),
+      z.looseObject({
+        state: z.string(),
+        node: z.string().optional(),
+        target: z.string().nullable().optional(),
+        failed_nodes: z.array(z.string()).nullable().optional(),
+        maintenance_node: z.string().nullable().optional(),
+      }),
+    )
+    .default({}),
+  node_request: z.record(z.string(), z.looseObject({ maintenance: z.unknown() })).default({}),
+});
+const staticStats = z.record(z.string(), z.looseObject({ maxcpu: amount.optional(), maxmem: amount.optional() }));
+const dynamicStats = z.record(z.string(), z.looseObject({ cpu: amount.optional(), mem: amount.optional() }));
+const running = z.record(z.string(), z.unknown());
+
+/** Settings that are known and say nothing here. */
+const silent = new Set(['cfs', 'pve-manager-version', 'uid']);
+
+/** @throws HoldfastError HF_ARGUMENT, with file and place, if a file is missing or malformed */
+export async function readScenario(directory: string): Promise<Scenario> {
+  return new Reader(directory).read();
+}
+
+class Reader {
+  readonly #directory: string;
+  readonly #notes: string[] = [];
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async read(): Promise<Scenario> {
+    const machines = await this.#json('hardware_status', hardware, null);
+    const nodeIds = nodeIdsOf(Object.keys(machines));
+    if (nodeIds.size === 0 || nodeIds.size > limits.nodes) {
+      throw this.#problem('hardware_status', `it must have 1 to ${limits.nodes} nodes, not ${nodeIds.size}`);
+    }
+    this.#noteUnknown('hardware_status', hardware, machines);
+    const loads = await this.#loads();
+    const state = await this.#state(nodeIds, loads);
+    const commands = await this.#commands(nodeIds, loads, state.options.scheduler !== 'basic');
+    const nodes = await Promise.all([...nodeIds].map(([name, nodeId]) => this.#node(name, nodeId, machines[name])));
+    const configured = await this.#services();
+    return {
+      name: basename(resolve(this.#directory)),
+      nodes,
+      initial: state,
+      commands,
+      loads: new Map(allSids(configured, commands).map((each) => [each, loads.get(each) ?? serviceDefaults])),
+      locks: new Map(Object.entries(configured).flatMap(([each, { lock }]) => (lock === null ? [] : [[each, lock]]))),
+      notes: this.#notes,
+    };
+  }
+
+  async #node(name: string, nodeId: number, machine: z.infer<typeof hardware>[string] | undefined): Promise<ScenarioNode> {
+    const there = await this.#json(`service_status_${name}`, running, {});
+    return {
+      nodeId,
+      name,
+      load: { cpus: machine?.maxcpu ?? nodeDefaults.cpus, memoryBytes: machine?.maxmem ?? nodeDefaults.memoryBytes },
+      on: machine?.power === 'on',
+      running: Object.keys(there).filter((each) => isTrue(there[each])),
+    };
+  }
+
+  async #services(): Promise<z.infer<typeof services>> {
+    return this.#json('service_config', services, {});
+  }
+
+  async #loads(): Promise<Map<string, ServiceLoad>> {
+    const fixed = await this.#json('static_service_stats', staticStats, {});
+    const used = await this.#json('dynamic_service_stats', dynamicStats, {});
+    const loads = new Map<string, ServiceLoad>();
+    for (const each of new Set([...Object.keys(fixed), ...Object.keys(used)])) {
+      loads.set(each, {
+        maxCpus: fixed[each]?.maxcpu ?? serviceDefaults.maxCpus,
+        maxMemoryBytes: fixed[each]?.maxmem ?? serviceDefaults.maxMemoryBytes,
+        cpus: used[each]?.cpu ?? serviceDefaults.cpus,
+        memoryBytes: used[each]?.mem ?? serviceDefaults.memoryBytes,
+      });
+    }
+    return loads;
+  }
+
+  async #state(nodeIds: ReadonlyMap<string, number>, loads: ReadonlyMap<string, ServiceLoad>): Promise<Scenario['initial']> {
+    const configured = await this.#services();
+    this.#noteUnknown('service_config', services, configured);
+    const status = await this.#json('manager_status', managerStatus, { service_status: {}, node_request: {} });
+    const options = parseDatacenter((await this.#text('datacenter.cfg')) ?? '', 'datacenter.cfg');
+    const rules = parseRules((await this.#text('rules_config')) ?? '', 'rules_config');
+    const groups = parseGroups((await this.#text('groups')) ?? '', 'groups');
+    for (const note of [...options.notes, ...rules.notes, ...groups.notes]) this.#take(note);
+    const state = emptyState();
+    for (const { rule } of rules.rules) state.rules[rule.id] = rule;
+    for (const { group } of groups.groups) state.groups[group.name] = group;
+    Object.assign(state.options, {});
+    state.options = { ...state.options, ...options.options };
+    this.#checkServices(configured, nodeIds, state);
+    const weighed = state.options.scheduler !== 'basic';
+    const all = Object.entries(configured).map(([each, settings]): PeerService => ({ ...settings, sid: each, load: weighed ? (loads.get(each) ?? serviceDefaults) : null }));
+    initialState(state, { nodeIds, services: all, status: status.service_status, requests: status.node_request, note: (text) => this.#notes.push(text) });
+    return state;
+  }
+
+  #checkServices(configured: z.infer<typeof services>, nodeIds: ReadonlyMap<string, number>, state: Scenario['initial']): void {
+    const given = Object.entries(configured);
+    if (given.length > limits.services) throw this.#problem('service_config', `it has more than ${limits.services} services`);
+    for (const [each, { node, group, requires, after }] of given) {
+      if (!nodeIds.has(node)) throw this.#problem('service_config', `${each}: hardware_status has no node "${node}"`);
+      if (group !== null && state.groups[group] === undefined) throw this.#problem('service_config', `${each}: groups has no "${group}"`);
+      const missing = [...requires, ...after].find((other) => configured[other] === undefined);
+      if (missing !== undefined) throw this.#problem('service_config', `${each}: there is no service "${missing}" to depend on`);
+    }
+  }
+
+  async #commands(
+    nodeIds: ReadonlyMap<string, number>,
+    loads: ReadonlyMap<string, ServiceLoad>,
+    weighed: boolean,
+  ): Promise<ScenarioCommand[][]> {
+    const lists = await this.#json('cmdlist', commandLists, null);
+    const load = (each: string): ServiceLoad | null => (weighed ? (loads.get(each) ?? serviceDefaults) : null);
+    const context = { nodeIds, addition: additionOf(load) };
+    return lists.map((list, listAt) =>
+      list.map((text, at) => {
+        try {
+          return parseCommand(text, context);
+        } catch (error) {
+          if (!(error instanceof CommandProblem)) throw error;
+          throw this.#problem('cmdlist', `list ${listAt + 1}, command ${at + 1} (${JSON.stringify(text)}): ${error.message}`);
+        }
+      }),
+    );
+  }
+
+  // ---- files ----
+
+  #take({ file, line, kind, text }: Note): void {
+    if (kind === 'refused') throw this.#problem(line > 0 ? `${file}:${line}` : file, text);
+    this.#notes.push(`${file}${line > 0 ? `:${line}` : ''}: ${text}`);
+  }
+
+  /** A setting that a later version of the peer may have is no reason to refuse the rest. */
+  #noteUnknown(file: string, schema: { readonly valueType: z.ZodType }, all: Readonly<Record<string, object>>): void {
+    const known = schema.valueType instanceof z.ZodObject ? Object.keys(schema.valueType.shape) : [];
+    for (const [name, settings] of Object.entries(all)) {
+      for (const key of Object.keys(settings)) {
+        if (!known.includes(key) && !silent.has(key)) this.#notes.push(`${file}: ${name}.${key} has no counterpart`);
+      }
+    }
+  }
+
+  /** @param otherwise what a file that is not there amounts to; null: it has to be there */
+  async #json<Schema extends z.ZodType>(file: string, schema: Schema, otherwise: z.infer<Schema> | null): Promise<z.infer<Schema>> {
+    const text = await this.#text(file);
+    if (text === null || text.trim() === '') {
+      if (otherwise === null) throw this.#problem(file, 'it is missing');
+      return otherwise;
+    }
+    const parsed = schema.safeParse(this.#parse(file, text));
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    const place = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.map(placeOf).join('.')}: `;
+    throw this.#problem(file, `${place}${issue?.message ?? 'it is malformed'}`);
+  }
+
+  #parse(file: string, text: string): unknown {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      const [, position] = /at position (\d+)/.exec(message) ?? [];
+      const line = position === undefined ? '' : `:${text.slice(0, Number(position)).split('\n').length}`;
+      throw this.#problem(`${file}${line}`, `it is not JSON: ${message}`);
+    }
+  }
+
+  /** Null: there is no such file. */
+  async #text(file: string): Promise<string | null> {
+    const path = join(this.#directory, file);
+    try {
+      const text = await readFile(path, 'utf8');
+      if (text.length > limits.fileBytes) throw this.#problem(file, `it has more than ${limits.fileBytes} bytes`);
+      return text;
+    } catch (error) {
+      if (isMissing(error)) return null;
+      if (error instanceof HoldfastError) throw error;
+      throw this.#problem(file, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #problem(place: string, text: string): HoldfastError {
+    return new HoldfastError('HF_ARGUMENT', `${join(this.#directory, place)}: ${text}`);
+  }
+}
+
+/** Elements of lists count from one, as people do. */
+function placeOf(part: PropertyKey): string {
+  return typeof part === 'number' ? `element ${part + 1}` : String(part);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+function isTrue(value: unknown): boolean {
+  return value === true || value === 1 || value === '1';
+}
+
+function allSids(configured: object, commands: readonly (readonly ScenarioCommand[])[]): string[] {
+  const added = commands.flat().flatMap((command) => (command.type === 'add' ? [command.sid] : []));
+  return [...new Set([...Object.keys(configured), ...added])];
+}
+
+/** Names by letter. `node7` has the id 7, if all are named so: nodes of that name are what `fa` services mean. */
+function nodeIdsOf(names: readonly string[]): Map<string, number> {
+  const sorted = [...names].sort();
+  const numbered = sorted.every((name) => /^node[1-9]\d{0,5}$/.test(name));
+  return new Map(sorted.map((name, at) => [name, numbered ? Number(name.slice(4)) : at + 1]));
+}
+
+/** Directories at or below this one that hold a scenario, sorted. */
+export async function findScenarios(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: Error) => {
+    throw new HoldfastError('HF_ARGUMENT', `cannot look for scenarios in ${directory}: ${error.message}`);
+  });
+  if (entries.some((entry) => entry.name === 'cmdlist')) return [directory];
+  const below = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
+  const found: string[] = [];
+  for (const name of below.sort()) found.push(...(await findScenarios(join(directory, name))));
+  return found;
+}
