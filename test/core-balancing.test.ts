@@ -71,14 +71,21 @@ for (const method of ['bruteforce', 'topsis'] as const) {
     const preferring = { rules: [prefer('r', ['a', 'b', 'c'], 'n1')] };
     t.same(nodesOf(balanced(crowd, method, preferring)), [1, 1, 1, 2], 'not out of the preferred nodes');
     const apartFromD = { rules: [apart('s', 'a', 'd')] };
-    const rival: Guests = { ...crowd, d: { ...guest, nodeId: 2 } };
-    t.match(findMove(cluster(rival, apartFromD), method, margin), { sids: ['a'], targetNodeId: 3 });
+    const rival: Guests = {
+      ...crowd,
+      d: { cpus: 0.1, gib: 0.1, nodeId: 2 },
+      e: { ...guest, nodeId: 3, balanced: false },
+    };
+    t.match(findMove(cluster(rival), method, margin), { sids: ['a'], targetNodeId: 2 });
+    t.match(findMove(cluster(rival, apartFromD), method, margin), { sids: ['b'], targetNodeId: 2 });
   });
 
   t.test(`${method}: a set moves whole, or not at all`, async (t) => {
     const rules = [together('k', 'a', 'b')];
     t.match(findMove(cluster(crowd, { rules }), method, margin)?.sids, ['a', 'b']);
-    const torn: Guests = { a: { ...guest, nodeId: 1 }, b: { ...guest, nodeId: 2 } };
+    const fixed = { ...guest, nodeId: 1, balanced: false };
+    const torn: Guests = { a: { ...guest, nodeId: 1 }, b: { ...guest, nodeId: 2 }, c: fixed, d: fixed };
+    t.match(findMove(cluster(torn), method, 0)?.sids, ['a']);
     t.equal(findMove(cluster(torn, { rules }), method, 0), null, 'they are not together');
     const still: Guests = {
       a: { ...guest, nodeId: 1 },
@@ -127,7 +134,7 @@ t.test('no single move is better than the one that bruteforce finds', async (t) 
       fc.record({
         nodeId: fc.integer({ min: 1, max: 3 }),
         cpus: fc.integer({ min: 1, max: 4 }),
-        gib: fc.integer({ min: 1, max: 4 }),
+        gib: fc.integer({ min: 1, max: 3 }),
       }),
       { minLength: 1, maxLength: 5 },
     )
@@ -135,12 +142,13 @@ t.test('no single move is better than the one that bruteforce finds', async (t) 
   const check = (): void =>
     fc.assert(
       fc.property(anyGuests, (services) => {
-        const before = imbalance(cluster(services)) ?? 0;
+        const unequal = { nodeGib: { 1: 32, 2: 16, 3: 64 } };
+        const before = imbalance(cluster(services, unequal)) ?? 0;
         const all = Object.entries(services).flatMap(([sid, service]) =>
-          [1, 2, 3].map((nodeId) => imbalance(cluster({ ...services, [sid]: { ...service, nodeId } })) ?? 0),
+          [1, 2, 3].map((nodeId) => imbalance(cluster({ ...services, [sid]: { ...service, nodeId } }, unequal)) ?? 0),
         );
         const least = Math.min(...all);
-        const move = findMove(cluster(services), 'bruteforce', margin);
+        const move = findMove(cluster(services, unequal), 'bruteforce', margin);
         if (move === null) assert.ok(before === 0 || (before - least) / before < margin + 1e-6);
         else assert.ok(Math.abs(move.imbalanceAfter - least) < 1e-6, `${move.imbalanceAfter} is not ${least}`);
       }),

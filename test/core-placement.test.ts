@@ -274,7 +274,8 @@ t.test('static: memory weighs more than CPU, and CPU decides between equals', as
 });
 
 t.test('dynamic: what is measured decides, and what is about to start counts at its most', async (t) => {
-  const services = { a: 1, b: 1, x: { ...waiting, cpus: 4, gib: 8 }, y: { ...waiting, cpus: 4, gib: 8 } };
+  const idle = { ...waiting, cpus: 4, gib: 8, usedCpus: 0, usedGib: 0 };
+  const services = { a: 1, b: 1, x: idle, y: idle };
   const measured = { 1: { cpus: 1, gib: 2 }, 2: { cpus: 1, gib: 9 } };
   const context = world({ nodes: 2, nodeGib: { 1: 64, 2: 64 }, measured, scheduling: 'dynamic', services });
   t.same(placeAll(context, ['x', 'y']), [1, 2]);
