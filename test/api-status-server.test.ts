@@ -6,14 +6,16 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import type { Mutation } from '../src/agent/control.js';
 import type { AgentEvent } from '../src/agent/status.js';
 import { createEventStream } from '../src/api/event-stream.js';
 import { serverLimits } from '../src/api/limits.js';
 import { mayChange, type PeerCredentials } from '../src/api/peer-authority.js';
+import { prepareShutdown } from '../src/api/route-table.js';
 import { createStatusServer } from '../src/api/status-server.js';
 import { AssertionError } from '../src/core/assert.js';
 import { HoldfastError } from '../src/core/errors.js';
-import { FakeAgentControl, fittingTiming, healthyReport } from './fake-agent-control.js';
+import { FakeAgentControl, fittingTiming, healthyReport, someExplanation, somePreview } from './fake-agent-control.js';
 import { sendHostileRequests } from './hostile-requests.js';
 
 const root: PeerCredentials = { pid: process.pid, uid: 0, gid: 0 };
@@ -115,7 +117,7 @@ t.test('reads', async (t) => {
   t.same((await ask(fixture, 'GET', '/v1/resources')).body, { resources: [] });
   const routes = (await ask(fixture, 'GET', '/v1')).body.routes;
   t.match(routes, [{ method: 'GET', path: '/v1', description: String }]);
-  t.equal(Array.isArray(routes) && routes.length, 11);
+  t.equal(Array.isArray(routes) && routes.length, 34);
   const head = await ask(fixture, 'HEAD', '/v1/status');
   t.match(head, { status: 200, headers: { 'content-type': 'application/json' } });
   t.equal((await ask(fixture, 'HEAD', '/v1/events')).headers['content-type'], 'text/event-stream');
@@ -124,7 +126,12 @@ t.test('reads', async (t) => {
 t.test('changes', async (t) => {
   const fixture = await serve(t);
   const { control } = fixture;
-  t.same((await ask(fixture, 'POST', '/v1/resources', { body: web })).body, { sid: 'ocf:web', index: 1 });
+  t.same((await ask(fixture, 'POST', '/v1/resources', { body: web })).body, {
+    sid: 'ocf:web',
+    index: 1,
+    warnings: [],
+    comigrated: [],
+  });
   t.match((await ask(fixture, 'GET', '/v1/resources/ocf:web')).body, { ...web, state: 'started', maxRestart: 1 });
   const change = { parameters: { nic: 'eth0' }, unset: ['ip', 'ip'], maxRestart: 0 };
   t.equal((await ask(fixture, 'POST', '/v1/resources/ocf%3Aweb', { body: change })).status, 200);
@@ -137,8 +144,149 @@ t.test('changes', async (t) => {
     { type: 'set', sid, options: { parameters: { nic: 'eth0' }, maxRestart: 0 }, unset: ['ip'] },
     { type: 'set', sid, options: { state: 'disabled' }, unset: [] },
     { type: 'set', sid, options: { state: 'started' }, unset: [] },
-    { type: 'remove', sid },
+    { type: 'remove', sid, purge: false },
   ]);
+});
+
+/** Every change that there is: path, body, and what the agent is asked for. */
+const allChanges: readonly (readonly [string, object, Mutation])[] = [
+  [
+    '/v1/resources',
+    { sid: 'vm:100', node: 'node2', state: 'enabled', requires: ['7'], cpus: 0.5, memoryMiB: 64, failback: false },
+    {
+      type: 'add',
+      sid: 'vm:100',
+      node: 'node2',
+      options: { state: 'started', requires: ['7'], cpus: 0.5, memoryMiB: 64, failback: false },
+    },
+  ],
+  [
+    '/v1/resources/100',
+    { group: 'g', priority: -3, autoRebalance: false, state: 'ignored', maxRelocate: 2, after: [] },
+    {
+      type: 'set',
+      sid: '100',
+      options: { group: 'g', priority: -3, autoRebalance: false, state: 'ignored', maxRelocate: 2, after: [] },
+      unset: [],
+    },
+  ],
+  ['/v1/resources/100/stop', {}, { type: 'stop', sid: '100', timeoutS: null }],
+  ['/v1/resources/100/stop', { timeoutS: 0 }, { type: 'stop', sid: '100', timeoutS: 0 }],
+  ['/v1/resources/100/migrate', { node: 'node2' }, { type: 'move', sid: '100', kind: 'migrate', node: 'node2' }],
+  ['/v1/resources/100/relocate', { node: 'node2' }, { type: 'move', sid: '100', kind: 'relocate', node: 'node2' }],
+  [
+    '/v1/groups',
+    { name: 'g', nodes: [{ name: 'n1' }, { name: 'n2', priority: 2 }], restricted: true },
+    {
+      type: 'group-add',
+      name: 'g',
+      options: {
+        nodes: [
+          { name: 'n1', priority: 0 },
+          { name: 'n2', priority: 2 },
+        ],
+        restricted: true,
+      },
+    },
+  ],
+  [
+    '/v1/groups/g',
+    { nofailback: true, unset: ['comment'] },
+    { type: 'group-set', name: 'g', options: { nofailback: true }, unset: ['comment'] },
+  ],
+  ['/v1/groups/g/remove', {}, { type: 'group-remove', name: 'g' }],
+  [
+    '/v1/rules',
+    { id: 'r', type: 'resource-affinity', resources: ['vm:100', '7'], affinity: 'negative' },
+    {
+      type: 'rule-add',
+      id: 'r',
+      ruleType: 'resource-affinity',
+      options: { resources: ['vm:100', '7'], affinity: 'negative' },
+      force: false,
+    },
+  ],
+  [
+    '/v1/rules/r',
+    { disabled: true, force: true },
+    { type: 'rule-set', id: 'r', options: { disabled: true }, unset: [], force: true },
+  ],
+  ['/v1/rules/r/remove', {}, { type: 'rule-remove', id: 'r' }],
+  [
+    '/v1/options',
+    { scheduler: 'dynamic', freezeLimitS: 0, autoRebalanceThreshold: 0.25 },
+    { type: 'options', changes: { scheduler: 'dynamic', freezeLimitS: 0, autoRebalanceThreshold: 0.25 } },
+  ],
+  ['/v1/nodes/node1/maintenance', { enabled: true }, { type: 'maintenance', node: 'node1', enabled: true }],
+  ['/v1/nodes/node1/confirm-off', { confirmed: true }, { type: 'confirm-off', node: 'node1' }],
+  ['/v1/disarm', { mode: 'ignore' }, { type: 'disarm', mode: 'ignore' }],
+  ['/v1/arm', {}, { type: 'arm' }],
+  ['/v1/resources/vm:100/remove', { purge: true }, { type: 'remove', sid: 'vm:100', purge: true }],
+];
+
+t.test('every change, and a dry run of it', async (t) => {
+  const fixture = await serve(t);
+  const { control } = fixture;
+  for (const [path, body, mutation] of allChanges) {
+    const dry = await ask(fixture, 'POST', `${path}?dry-run=1`, { body });
+    t.match(dry, { status: 200, body: somePreview }, `${path} ${JSON.stringify(dry.body)}`);
+    t.same(control.previews.at(-1), mutation, path);
+    const before = control.mutations.length;
+    const made = await ask(fixture, 'POST', `${path}?dry-run=0`, { body });
+    t.match(made, { status: 200, body: { index: before + 1 } }, `${path} ${JSON.stringify(made.body)}`);
+    t.same(control.mutations.slice(before), [mutation], path);
+  }
+  t.equal(control.previews.length, control.mutations.length, 'a dry run asks for no change');
+  control.refusal = new HoldfastError('HF_CONFLICT', 'rule r forbids it');
+  const refused = await ask(fixture, 'POST', '/v1/resources/100/migrate?dry-run=1', { body: { node: 'node2' } });
+  t.match(refused, { status: 409, body: { error: { code: 'HF_CONFLICT', message: 'rule r forbids it' } } });
+});
+
+t.test('what was changed is named in full, and what else is to be known', async (t) => {
+  const fixture = await serve(t);
+  await ask(fixture, 'POST', '/v1/resources', { body: { sid: 'vm:100' } });
+  fixture.control.told = { warnings: ['w'], comigrated: ['vm:101'] };
+  const moved = await ask(fixture, 'POST', '/v1/resources/100/migrate', { body: { node: 'node2' } });
+  t.same(moved.body, { sid: 'vm:100', index: 2, warnings: ['w'], comigrated: ['vm:101'] });
+  t.match((await ask(fixture, 'POST', '/v1/nodes/n1/maintenance', { body: { enabled: true } })).body, { node: 'n1' });
+  t.match((await ask(fixture, 'GET', '/v1/resources/100')).body, { sid: 'vm:100' });
+});
+
+t.test('reads of rules, groups, options, reasons and decisions', async (t) => {
+  const fixture = await serve(t);
+  for (const [path, body] of allChanges.slice(0, 13)) await ask(fixture, 'POST', path, { body });
+  const get = async (path: string) => (await ask(fixture, 'GET', path)).body;
+  t.match(await get('/v1/groups'), { groups: [{ name: 'g' }] });
+  t.match(await get('/v1/groups/g'), { name: 'g', restricted: true });
+  t.match(await get('/v1/rules'), { rules: [{ rule: { id: 'r' }, dropped: null }] });
+  t.match(await get('/v1/rules/r'), { rule: { id: 'r', type: 'resource-affinity' } });
+  t.match(await get('/v1/options'), { scheduler: 'dynamic', freezeLimitS: 0 });
+  t.match(await get('/v1/nodes'), { nodes: healthyReport.nodes });
+  t.match(await get('/v1/resources/100/explanation'), { ...someExplanation, sid: 'vm:100' });
+  t.match(await get('/v1/decisions'), { decisions: [{ index: 2 }, { index: 1 }] });
+  t.same((await get('/v1/decisions?limit=1')).decisions, [
+    { index: 2, wallMs: 1_000, text: 'decision 2', sid: null, node: null },
+  ]);
+});
+
+t.test('a shutdown is prepared', async (t) => {
+  const fixture = await serve(t);
+  const shutdown = (body: object) => ask(fixture, 'POST', '/v1/node/shutdown', { body });
+  t.match(await shutdown({ kind: 'reboot' }), { status: 200, body: { prepared: true } });
+  t.same(fixture.control.prepared, ['reboot']);
+  fixture.control.shutdowns.push(() => Promise.reject(new HoldfastError('HF_BUSY', 'a stop failed')));
+  t.match(await shutdown({ kind: 'poweroff' }), { status: 503, body: { error: { message: 'a stop failed' } } });
+  t.match(await shutdown({}), {
+    status: 400,
+    body: { error: { message: /kind must be one of "reboot", "poweroff"/ } },
+  });
+  fixture.peer = { pid: 0, uid: 1000, gid: 1000 };
+  t.match(await shutdown({ kind: 'reboot' }), { status: 403 });
+  t.equal(fixture.control.prepared.length, 2);
+  const { control } = fixture;
+  control.shutdowns.push(() => new Promise(() => undefined));
+  t.same(await prepareShutdown(control, { kind: 'reboot' }, 20), { prepared: false }, 'which takes longer');
+  t.same(await prepareShutdown(control, { kind: 'reboot' }, 20_000), { prepared: true }, 'until it is asked again');
 });
 
 t.test('malformed requests', async (t) => {
@@ -146,6 +294,7 @@ t.test('malformed requests', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`p${at}`, '']));
   const add = (changes: object) => ['POST', '/v1/resources', { body: { ...web, ...changes } }] as const;
   const set = (body: object) => ['POST', '/v1/resources/ocf:web', { body }] as const;
+  const post = (path: string, body: object) => ['POST', `/v1/${path}`, { body }] as const;
   const raw = (raw: string | Buffer, type?: string) =>
     ['POST', '/v1/resources', { raw, ...(type === undefined ? {} : { type }) }] as const;
   const cases: readonly (readonly [readonly [string, string, Sent?], number, RegExp])[] = [
@@ -170,8 +319,47 @@ t.test('malformed requests', async (t) => {
     [add({ sid: 'ocf:w\n' }), 400, /sid must be a type and a name/],
     [add({ agent: 'IPaddr2' }), 400, /agent must be a resource agent/],
     [add({ agent: 'ocf:..:IPaddr2' }), 400, /agent must be a resource agent/],
-    [add({ agent: undefined }), 400, /agent must be a resource agent/],
-    [add({ state: 'on' }), 400, /state must be "started"/],
+    [add({ state: 'on' }), 400, /state must be one of "started"/],
+    [add({ sid: '100' }), 400, /sid must be a type and a name/],
+    [add({ node: 'a b' }), 400, /node must be a node's name/],
+    [add({ group: 'constructor' }), 400, /group must be a name/],
+    [add({ requires: ['web'] }), 400, /requires\[0\] must be a type and a name/],
+    [add({ priority: 1_001 }), 400, /priority must be an integer from -1000 to 1000/],
+    [add({ cpus: -0.5 }), 400, /cpus must be a number from 0 to 4096/],
+    [add({ failback: 1 }), 400, /failback must be true or false/],
+    [post('resources/ocf:web/stop', { timeoutS: 86_401 }), 400, /timeoutS must be an integer from 0 to 86400/],
+    [post('resources/ocf:web/migrate', {}), 400, /node must be a node's name/],
+    [post('groups', { name: '9' }), 400, /name must be a name/],
+    [post('groups', { name: 'g', nodes: ['n1'] }), 400, /nodes\[0\] must be \{"name", "priority"\}/],
+    [post('groups', { name: 'g', nodes: [{ name: 'n1', prio: 1 }] }), 400, /nodes\[0\] has no "prio"/],
+    [
+      post('groups', { name: 'g', nodes: [{ name: 'n1', priority: -1 }] }),
+      400,
+      /nodes\[0\]\.priority must be an integer/,
+    ],
+    [post('groups/g', {}), 400, /nothing to change of group g/],
+    [post('groups/g', { comment: 'x', unset: ['comment'] }), 400, /"comment" cannot be set and unset/],
+    [post('groups/constructor', { comment: 'x' }), 400, /the group "constructor" must be a name/],
+    [post('rules', { id: 'r' }), 400, /type must be one of "node-affinity", "resource-affinity"/],
+    [post('rules/r', { affinity: 'both' }), 400, /affinity must be one of "positive", "negative"/],
+    [post('rules/r', { resources: Array(1_001).fill('vm:1') }), 400, /resources must be at most 1000/],
+    [post('options', {}), 400, /nothing to change of the options/],
+    [post('options', { shutdown_policy: 'freeze' }), 400, /no option "shutdown_policy"; did you mean "shutdownPolicy"/],
+    [post('options', { autoRebalanceMargin: 1.5 }), 400, /autoRebalanceMargin must be a number from 0 to 1/],
+    [post('nodes/node1/maintenance', {}), 400, /enabled must be true or false/],
+    [post('nodes/%2f/maintenance', { enabled: true }), 400, /the node "\/" must be a node's name/],
+    [post('nodes/node1/confirm-off', {}), 400, /run twice with damaged data/],
+    [post('nodes/node1/confirm-off', { confirmed: false }), 400, /confirm that the machine of node1 is off/],
+    [post('disarm', {}), 400, /mode must be one of "freeze", "ignore"/],
+    [post('arm?dry-run=2', {}), 400, /dry-run must be 0 or 1, not "2"/],
+    [post('arm?dry-run=1&dry-run=1', {}), 400, /dry-run is given twice/],
+    [post('arm?dryrun=1', {}), 400, /takes only dry-run in its query, not "dryrun"/],
+    [post('node/shutdown?dry-run=1', { kind: 'reboot' }), 400, /takes no query/],
+    [['GET', '/v1/decisions?limit=0'], 400, /limit must be an integer from 1 to 1000/],
+    [['GET', '/v1/decisions?limit=x'], 400, /limit must be an integer/],
+    [['GET', '/v1/groups/h'], 404, /no group h/],
+    [['GET', '/v1/rules/q'], 404, /no rule q/],
+    [['GET', '/v1/resources/100/explanation'], 404, /no resource 100/],
     [add({ maxRestart: 101 }), 400, /maxRestart must be an integer from 0 to 100/],
     [add({ maxRestart: '1' }), 400, /maxRestart must be an integer/],
     [add({ maxRestart: 0.5 }), 400, /maxRestart must be an integer/],
@@ -189,7 +377,7 @@ t.test('malformed requests', async (t) => {
     [raw('{"sid": '), 400, /is not JSON/],
     [raw(Buffer.from([0x22, 0xff, 0x22])), 400, /is not JSON/],
     [raw('sid=ocf:web', 'application/x-www-form-urlencoded'), 415, /content-type: application\/json/],
-    [raw('x'.repeat(65_537)), 413, /longer than 65536 bytes/],
+    [raw('x'.repeat(131_073)), 413, /longer than 131072 bytes/],
   ];
   for (const [[method, path, sent], status, message] of cases) {
     const reply = await ask(fixture, method, path, sent);
@@ -204,12 +392,19 @@ t.test('chunked bodies have the same limit', async (t) => {
   const fixture = await serve(t);
   const chunk = `8000\r\n${' '.repeat(0x8000)}\r\n`;
   const header = 'POST /v1/resources HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
-  t.match(await sendRaw(fixture.socketPath, `${header}${chunk.repeat(3)}`), /^HTTP\/1.1 413 .*"HF_ARGUMENT"/s);
+  t.match(await sendRaw(fixture.socketPath, `${header}${chunk.repeat(5)}`), /^HTTP\/1.1 413 .*"HF_ARGUMENT"/s);
 });
 
 t.test("the agent's refusals keep their codes", async (t) => {
   const fixture = await serve(t);
-  const statuses = { HF_AGENT: 400, HF_EXISTS: 409, HF_NO_QUORUM: 503, HF_BUSY: 503, HF_OUTCOME_UNKNOWN: 504 } as const;
+  const statuses = {
+    HF_AGENT: 400,
+    HF_EXISTS: 409,
+    HF_CONFLICT: 409,
+    HF_NO_QUORUM: 503,
+    HF_BUSY: 503,
+    HF_OUTCOME_UNKNOWN: 504,
+  } as const;
   for (const code of Object.keys(statuses) as (keyof typeof statuses)[]) {
     fixture.control.refusal = new HoldfastError(code, 'for a reason');
     const reply = await ask(fixture, 'POST', '/v1/resources', { body: web });
@@ -481,6 +676,8 @@ t.test('10 000 random and mutated requests', async (t) => {
   t.equal(outcome.sent, 10_000);
   for (const status of [200, 400, 404, 405, 413, 415, 417, 431])
     t.ok(outcome.answers[status], `some are answered ${status}`);
+  const reached = new Set([...fixture.control.mutations, ...fixture.control.previews].map((mutation) => mutation.type));
+  t.same([...reached].sort(), [...new Set(allChanges.map(([, , mutation]) => mutation.type))].sort(), 'every change');
   t.notOk(outcome.answers[500], 'none found a defect');
   t.notOk(outcome.answers[503], 'none found a limit used up by those before');
   t.same(fixture.logged, []);

@@ -157,7 +157,7 @@ export class FakeAgentControl implements AgentControl {
   readonly mutations: Mutation[] = [];
   readonly previews: Mutation[] = [];
   /** Answers to the preparation of a shutdown, first to last; then it is prepared at once. */
-  readonly shutdowns: Promise<void>[] = [];
+  readonly shutdowns: (() => Promise<void>)[] = [];
   readonly prepared: string[] = [];
   readonly #resources = new Map<string, ResourceConfig>();
   readonly #groups = new Map<string, Group>();
@@ -210,7 +210,7 @@ export class FakeAgentControl implements AgentControl {
 
   async prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void> {
     this.prepared.push(kind);
-    await this.shutdowns.shift();
+    await this.shutdowns.shift()?.();
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {

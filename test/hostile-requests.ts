@@ -70,7 +70,6 @@ const strangeTexts = [
 ];
 const numbers = [0, -1, 1.5, 100, 101, 1e308, -0, 2 ** 53];
 
-/** Names that no cluster uses, so that a live one keeps its resources. */
 function someSid(dice: Dice): string {
   if (dice.chance(70)) return `ocf:hostile-${dice.below(8)}`;
   return dice.pick(['', ':', 'ocf:', `ocf:${'h'.repeat(65)}`, 'OCF:hostile', 'ocf:hostile/..', '%', ...strangeTexts]);
@@ -106,13 +105,38 @@ function someObject(dice: Dice, depth: number): Record<string, unknown> {
   return Object.fromEntries(entries);
 }
 
-const optionNames = ['parameters', 'state', 'comment', 'maxRestart', 'unset', 'agent', 'sid', 'max_restart'];
+/** What the routes know, and what they nearly know. */
+const optionNames = [
+  ...['parameters', 'state', 'comment', 'maxRestart', 'unset', 'agent', 'sid', 'max_restart', 'node', 'group'],
+  ...['requires', 'after', 'priority', 'cpus', 'memoryMiB', 'failback', 'purge', 'timeoutS', 'name', 'nodes', 'id'],
+  ...['type', 'resources', 'strict', 'affinity', 'force', 'scheduler', 'freezeLimitS', 'enabled', 'confirmed', 'mode'],
+];
 
-/** The agent named last does not exist, so an addition to a live cluster is refused. */
-function someBody(dice: Dice): string {
+/** What a path wants to hear; the first that fits. */
+const fittingBodies: readonly (readonly [RegExp, object])[] = [
+  [/resources$/, { sid: 'ocf:hostile-1', state: 'disabled', agent: 'ocf:hostile:none', requires: ['vm:1'], cpus: 0.5 }],
+  [/stop$/, { timeoutS: 3 }],
+  [/(migrate|relocate)$/, { node: 'hostile-node' }],
+  [/resources\/[^/]*$/, { comment: 'hostile', unset: ['ip'], parameters: { a: 'b' } }],
+  [/resources.*remove$/, { purge: true }],
+  [/groups$/, { name: 'hostile-1', nodes: [{ name: 'hostile-node', priority: 1 }], restricted: true }],
+  [/groups\/[^/]*$/, { comment: 'hostile', unset: ['restricted'] }],
+  [/rules$/, { id: 'hostile-1', type: 'node-affinity', resources: ['vm:1'], nodes: [{ name: 'n1' }], force: false }],
+  [/rules\/[^/]*$/, { affinity: 'negative', disabled: true }],
+  [/options/, { scheduler: 'static', freezeLimitS: 5, autoRebalanceMargin: 0.5 }],
+  [/maintenance$/, { enabled: true }],
+  [/confirm-off$/, { confirmed: true }],
+  [/disarm/, { mode: 'freeze' }],
+  [/shutdown/, { kind: 'reboot' }],
+  [/./, {}],
+];
+
+function someBody(dice: Dice, path: string): string {
   if (dice.chance(10)) return someText(dice);
   if (dice.chance(3)) return '['.repeat(dice.below(60_000));
-  const body: Record<string, unknown> = { sid: someSid(dice), state: 'disabled', agent: 'ocf:hostile:none' };
+  const [bare = ''] = path.split('?');
+  const fitting = fittingBodies.find(([pattern]) => pattern.test(bare))?.[1];
+  const body: Record<string, unknown> = dice.chance(80) ? { ...fitting } : { sid: someSid(dice), state: 'disabled' };
   for (let changes = dice.below(4); changes > 0; changes -= 1) {
     if (dice.chance(30)) delete body[dice.pick(optionNames)];
     else body[dice.chance(80) ? dice.pick(optionNames) : someText(dice)] = someValue(dice);
@@ -123,7 +147,21 @@ function someBody(dice: Dice): string {
 function somePath(dice: Dice): string {
   const sid = encodeURIComponent(Buffer.from(someSid(dice)).toString());
   const known = ['/v1', '/v1/status', '/v1/timing', '/v1/events', '/v1/resources', `/v1/resources/${sid}`];
-  const actions = ['remove', 'enable', 'disable', 'rename'].map((each) => `/v1/resources/${sid}/${each}`);
+  const actions = ['remove', 'enable', 'disable', 'stop', 'migrate', 'relocate', 'explanation', 'rename'].map(
+    (each) => `/v1/resources/${sid}/${each}`,
+  );
+  const name = encodeURIComponent(
+    Buffer.from(dice.chance(70) ? `hostile-${dice.below(4)}` : dice.pick(['', ...strangeTexts])).toString(),
+  );
+  const policies = ['groups', 'rules'].flatMap((each) => [
+    `/v1/${each}`,
+    `/v1/${each}/${name}`,
+    `/v1/${each}/${name}/remove`,
+  ]);
+  const cluster = [
+    ...['/v1/options', '/v1/nodes', '/v1/disarm', '/v1/arm', '/v1/node/shutdown', '/v1/decisions'],
+    ...['/v1/decisions?limit=3', `/v1/nodes/${name}/maintenance`, `/v1/nodes/${name}/confirm-off`],
+  ];
   const strange = [
     '/',
     '//',
@@ -133,7 +171,10 @@ function somePath(dice: Dice): string {
     '/v1/resources/%ff',
     `/${'a'.repeat(dice.below(9_000))}`,
   ];
-  return dice.pick(dice.chance(85) ? [...known, ...actions] : strange);
+  const path = dice.pick(dice.chance(85) ? [...known, ...actions, ...policies, ...cluster] : strange);
+  return dice.chance(15)
+    ? `${path}?${dice.pick(['dry-run=1', 'dry-run=', 'dry-run=1&dry-run=0', 'limit=9', '%zz', '?'])}`
+    : path;
 }
 
 function someHeaders(dice: Dice): string[] {
@@ -152,7 +193,7 @@ function wellFormedRequest(dice: Dice): HostileRequest {
   const headers = someHeaders(dice);
   let body = Buffer.alloc(0);
   if (method === 'POST' || dice.chance(10)) {
-    body = Buffer.from(someBody(dice));
+    body = Buffer.from(someBody(dice, path));
     if (dice.chance(85)) headers.push(`Content-Length: ${body.length}`);
     else {
       headers.push('Transfer-Encoding: chunked');
@@ -272,8 +313,8 @@ function shown(bytes: Buffer): string {
 }
 
 /**
- * Sends `count` random and mutated requests, the same ones for the same seed, eight at a time. They name only
- * resources `ocf:hostile-…` with an agent that does not exist, so a live cluster's resources are left alone.
+ * Sends `count` random and mutated requests, the same ones for the same seed, eight at a time. Not for a live cluster:
+ * though they name only what is not there, they may disarm it or shut the node down.
  */
 export async function sendHostileRequests(socketPath: string, count: number, seed: number): Promise<HostileOutcome> {
   const dice = new Dice(seed);

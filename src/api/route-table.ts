@@ -160,11 +160,15 @@ function found<Thing>(kind: string, name: string, all: readonly Thing[], nameOf:
   throw new HoldfastError('HF_NOT_FOUND', `there is no ${kind} ${name}${hint}`);
 }
 
-/** An answer comes within the time that a connection may stand idle; whoever asks again waits on. */
-async function prepareShutdown(control: AgentControl, body: unknown): Promise<unknown> {
+/** Answers in time, prepared or not; whoever asks again waits on. */
+export async function prepareShutdown(
+  control: AgentControl,
+  body: unknown,
+  limitMs: number = serverLimits.shutdownMs,
+): Promise<{ readonly prepared: boolean }> {
   const kind = parseShutdown(body);
   const giveUp = new AbortController();
-  const late = sleep(serverLimits.shutdownMs, false, { signal: giveUp.signal, ref: false });
+  const late = sleep(limitMs, false, { signal: giveUp.signal, ref: false });
   late.catch(() => undefined);
   try {
     return { prepared: await Promise.race([control.prepareShutdown(kind).then(() => true), late]) };
