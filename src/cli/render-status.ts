@@ -76,7 +76,7 @@ function lrmLine(node: NodeStatus, report: StatusReport, paint: Paint, verbose: 
 const gib = 1024 ** 3;
 
 function loadOf({ services, load }: NodeStatus): readonly string[] {
-  const held = `${services} services`;
+  const held = services === 1 ? 'one service' : `${services} services`;
   if (load === null) return [held];
   const cpu = `cpu ${load.usedCpus.toFixed(1)} of ${load.cpus}`;
   return [held, cpu, `memory ${(load.usedMemoryBytes / gib).toFixed(1)} of ${(load.memoryBytes / gib).toFixed(1)} GiB`];
