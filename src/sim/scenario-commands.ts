@@ -15,7 +15,13 @@ export type ScenarioAction =
   /** The store of a node can, or cannot, be written. */
   | { readonly type: 'store'; readonly node: string; readonly works: boolean }
   | { readonly type: 'request'; readonly command: Command }
-  | { readonly type: 'add'; readonly sid: string; readonly node: string; readonly command: Command; readonly runs: boolean }
+  | {
+      readonly type: 'add';
+      readonly sid: string;
+      readonly node: string;
+      readonly command: Command;
+      readonly runs: boolean;
+    }
   /** Null: unlocked. */
   | { readonly type: 'lock'; readonly sid: string; readonly lock: string | null }
   /** Moved by hand, behind everybody's back. */
@@ -78,7 +84,10 @@ function parseStore(words: Words): ScenarioAction {
   const what = words.choice(['rw', 'update']);
   const works = words.choice(['work', 'fail']) === 'work';
   if (what === 'rw') return { type: 'store', node, works };
-  return { type: 'nothing', why: 'there is no cluster file system that could be out of date: what is not committed does not count' };
+  return {
+    type: 'nothing',
+    why: 'there is no cluster file system that could be out of date: what is not committed does not count',
+  };
 }
 
 function parseManager(words: Words): ScenarioAction {

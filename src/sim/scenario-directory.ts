@@ -4,18 +4,24 @@ import { z } from 'zod';
 import { emptyState } from '../core/cluster-state.js';
 import { HoldfastError } from '../core/errors.js';
 import { nodeNamePattern } from '../core/names.js';
-import type { ServiceLoad } from '../ports/load-meter.js';
 import { parseDatacenter } from '../peer/datacenter-file.js';
 import { parseGroups } from '../peer/groups-file.js';
 import type { Note } from '../peer/notes.js';
 import { parseRules } from '../peer/rules-file.js';
+import type { ServiceLoad } from '../ports/load-meter.js';
 import type { Scenario, ScenarioNode } from './scenario.js';
 import { CommandProblem, parseCommand, type ScenarioCommand } from './scenario-commands.js';
 import { additionOf, initialState, type PeerService } from './scenario-initial.js';
 
 /** Reads a working directory in the format of the peer's simulator. */
 
-const limits = { nodes: 64, services: 2_000, lists: 1_000, commandsPerList: 1_000, fileBytes: 8 * 1024 * 1024 } as const;
+const limits = {
+  nodes: 64,
+  services: 2_000,
+  lists: 1_000,
+  commandsPerList: 1_000,
+  fileBytes: 8 * 1024 * 1024,
+} as const;
 /** What a node has, and what a service may use and uses, if nobody says. */
 const nodeDefaults = { cpus: 24, memoryBytes: 128 * 1024 ** 3 };
 const serviceDefaults: ServiceLoad = {
@@ -25,22 +31,34 @@ const serviceDefaults: ServiceLoad = {
   memoryBytes: 2 * 1024 ** 3,
 };
 
-const flag = z.union([z.boolean(), z.literal([0, 1, '0', '1'])]).transform((value) => value === true || Number(value) === 1);
+const flag = z
+  .union([z.boolean(), z.literal([0, 1, '0', '1'])])
+  .transform((value) => value === true || Number(value) === 1);
 const count = (most: number) =>
   z
     .union([z.number(), z.string().regex(/^-?\d{1,6}$/)])
     .transform(Number)
     .pipe(z.int().min(-most).max(most));
 const onOff = z.enum(['on', 'off']);
-const amount = z.union([z.number(), z.string().regex(/^\d{1,18}(\.\d+)?$/)]).transform(Number).pipe(z.number().min(0));
+const amount = z
+  .union([z.number(), z.string().regex(/^\d{1,18}(\.\d+)?$/)])
+  .transform(Number)
+  .pipe(z.number().min(0));
 const nodeName = z.string().regex(nodeNamePattern, 'is not a name of a node');
-const sid = z.string().regex(/^(vm|ct|fa):[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'is not written vm:NAME, ct:NAME or fa:NAME');
+const sid = z
+  .string()
+  .regex(/^(vm|ct|fa):[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'is not written vm:NAME, ct:NAME or fa:NAME');
 const sids = z.array(sid).max(32);
 
 const commandLists = z.array(z.array(z.string().max(1_024)).max(limits.commandsPerList)).max(limits.lists);
 const hardware = z.record(
   nodeName,
-  z.looseObject({ power: onOff.default('off'), network: onOff.default('off'), maxcpu: amount.optional(), maxmem: amount.optional() }),
+  z.looseObject({
+    power: onOff.default('off'),
+    network: onOff.default('off'),
+    maxcpu: amount.optional(),
+    maxmem: amount.optional(),
+  }),
 );
 const services = z.record(
   sid,
@@ -118,7 +136,11 @@ class Reader {
     };
   }
 
-  async #node(name: string, nodeId: number, machine: z.infer<typeof hardware>[string] | undefined): Promise<ScenarioNode> {
+  async #node(
+    name: string,
+    nodeId: number,
+    machine: z.infer<typeof hardware>[string] | undefined,
+  ): Promise<ScenarioNode> {
     const there = await this.#json(`service_status_${name}`, running, {});
     return {
       nodeId,
@@ -148,7 +170,10 @@ class Reader {
     return loads;
   }
 
-  async #state(nodeIds: ReadonlyMap<string, number>, loads: ReadonlyMap<string, ServiceLoad>): Promise<Scenario['initial']> {
+  async #state(
+    nodeIds: ReadonlyMap<string, number>,
+    loads: ReadonlyMap<string, ServiceLoad>,
+  ): Promise<Scenario['initial']> {
     const configured = await this.#services();
     this.#noteUnknown('service_config', services, configured);
     const status = await this.#json('manager_status', managerStatus, { service_status: {}, node_request: {} });
@@ -163,19 +188,38 @@ class Reader {
     state.options = { ...state.options, ...options.options };
     this.#checkServices(configured, nodeIds, state);
     const weighed = state.options.scheduler !== 'basic';
-    const all = Object.entries(configured).map(([each, settings]): PeerService => ({ ...settings, sid: each, load: weighed ? (loads.get(each) ?? serviceDefaults) : null }));
-    initialState(state, { nodeIds, services: all, status: status.service_status, requests: status.node_request, note: (text) => this.#notes.push(text) });
+    const all = Object.entries(configured).map(
+      ([each, settings]): PeerService => ({
+        ...settings,
+        sid: each,
+        load: weighed ? (loads.get(each) ?? serviceDefaults) : null,
+      }),
+    );
+    initialState(state, {
+      nodeIds,
+      services: all,
+      status: status.service_status,
+      requests: status.node_request,
+      note: (text) => this.#notes.push(text),
+    });
     return state;
   }
 
-  #checkServices(configured: z.infer<typeof services>, nodeIds: ReadonlyMap<string, number>, state: Scenario['initial']): void {
+  #checkServices(
+    configured: z.infer<typeof services>,
+    nodeIds: ReadonlyMap<string, number>,
+    state: Scenario['initial'],
+  ): void {
     const given = Object.entries(configured);
-    if (given.length > limits.services) throw this.#problem('service_config', `it has more than ${limits.services} services`);
+    if (given.length > limits.services)
+      throw this.#problem('service_config', `it has more than ${limits.services} services`);
     for (const [each, { node, group, requires, after }] of given) {
       if (!nodeIds.has(node)) throw this.#problem('service_config', `${each}: hardware_status has no node "${node}"`);
-      if (group !== null && state.groups[group] === undefined) throw this.#problem('service_config', `${each}: groups has no "${group}"`);
+      if (group !== null && state.groups[group] === undefined)
+        throw this.#problem('service_config', `${each}: groups has no "${group}"`);
       const missing = [...requires, ...after].find((other) => configured[other] === undefined);
-      if (missing !== undefined) throw this.#problem('service_config', `${each}: there is no service "${missing}" to depend on`);
+      if (missing !== undefined)
+        throw this.#problem('service_config', `${each}: there is no service "${missing}" to depend on`);
     }
   }
 
@@ -193,7 +237,10 @@ class Reader {
           return parseCommand(text, context);
         } catch (error) {
           if (!(error instanceof CommandProblem)) throw error;
-          throw this.#problem('cmdlist', `list ${listAt + 1}, command ${at + 1} (${JSON.stringify(text)}): ${error.message}`);
+          throw this.#problem(
+            'cmdlist',
+            `list ${listAt + 1}, command ${at + 1} (${JSON.stringify(text)}): ${error.message}`,
+          );
         }
       }),
     );
@@ -217,7 +264,11 @@ class Reader {
   }
 
   /** @param otherwise what a file that is not there amounts to; null: it has to be there */
-  async #json<Schema extends z.ZodType>(file: string, schema: Schema, otherwise: z.infer<Schema> | null): Promise<z.infer<Schema>> {
+  async #json<Schema extends z.ZodType>(
+    file: string,
+    schema: Schema,
+    otherwise: z.infer<Schema> | null,
+  ): Promise<z.infer<Schema>> {
     const text = await this.#text(file);
     if (text === null || text.trim() === '') {
       if (otherwise === null) throw this.#problem(file, 'it is missing');
@@ -291,7 +342,9 @@ export async function findScenarios(directory: string): Promise<string[]> {
     throw new HoldfastError('HF_ARGUMENT', `cannot look for scenarios in ${directory}: ${error.message}`);
   });
   if (entries.some((entry) => entry.name === 'cmdlist')) return [directory];
-  const below = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
+  const below = entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => entry.name);
   const found: string[] = [];
   for (const name of below.sort()) found.push(...(await findScenarios(join(directory, name))));
   return found;

@@ -74,7 +74,9 @@ function recordOf(service: PeerService, status: PeerServiceStatus | undefined, i
   const nodeId = input.nodeIds.get((inError || isLost ? status.node : null) ?? service.node) ?? 0;
   const state = inError ? 'error' : isLost && requested === 'started' ? 'recovery' : initialStates[requested];
   if (status !== undefined && status.state !== state && !(status.state === 'started' && state === 'request_start')) {
-    input.note(`manager_status: ${service.sid} was "${status.state}"; its machine has been off, so it begins as "${state}"`);
+    input.note(
+      `manager_status: ${service.sid} was "${status.state}"; its machine has been off, so it begins as "${state}"`,
+    );
   }
   const ids = (status?.failed_nodes ?? []).flatMap((name) => input.nodeIds.get(name) ?? []);
   return {
@@ -88,6 +90,7 @@ function recordOf(service: PeerService, status: PeerServiceStatus | undefined, i
     priority: service.priority,
     requires: service.requires,
     after: service.after,
+    failedStarts: ids.length,
     failedNodeIds: ids,
     maintenanceNodeId: input.nodeIds.get(status?.maintenance_node ?? '') ?? null,
     failedMoves: 0,
@@ -108,7 +111,12 @@ function recordOf(service: PeerService, status: PeerServiceStatus | undefined, i
   };
 }
 
-const initialStates = { started: 'request_start', stopped: 'stopped', disabled: 'stopped', ignored: 'ignored' } as const;
+const initialStates = {
+  started: 'request_start',
+  stopped: 'stopped',
+  disabled: 'stopped',
+  ignored: 'ignored',
+} as const;
 
 function settingsOf(sid: string, requested: RequestedState, load: ServiceLoad | null): ResourceSettings {
   return {

@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { HoldfastError } from '../core/errors.js';
+import type { ScenarioOutcome } from './scenario.js';
+import { type Difference, differences, type OtherOutcome } from './scenario-differences.js';
+import { findScenarios, readScenario } from './scenario-directory.js';
+import { simulate } from './simulate.js';
+
+/** Runs scenarios and compares what they end with. */
+
+/** What a scenario is to end with; `end` is not compared, for times differ. */
+export interface Expectation {
+  readonly services: Readonly<Record<string, { readonly node: string | null; readonly state: string }>>;
+  readonly fenced: readonly string[];
+  readonly reset: readonly string[];
+}
+
+export type Verdict = 'as expected' | 'differs on purpose' | 'differs' | 'failed';
+
+export interface ScenarioResult {
+  readonly scenario: string;
+  readonly verdict: Verdict;
+  /** What is otherwise than it should be, or why it could not be run. */
+  readonly problems: readonly string[];
+  /** The entry of the table that it follows. */
+  readonly difference: Difference | null;
+  readonly outcome: ScenarioOutcome | null;
+}
+
+const expectation = z.object({
+  services: z.record(z.string(), z.object({ node: z.string().nullable(), state: z.string() })),
+  fenced: z.array(z.string()),
+  reset: z.array(z.string()),
+});
+
+/** Of all scenarios at or below a directory, as they end. */
+export async function* runScenarios(
+  directory: string,
+  table: readonly Difference[] = differences,
+): AsyncGenerator<ScenarioResult> {
+  for (const each of await findScenarios(directory)) yield await runScenario(each, table);
+}
+
+export async function runScenario(directory: string, table: readonly Difference[]): Promise<ScenarioResult> {
+  const name = directory.slice(directory.lastIndexOf('/') + 1);
+  const none = { scenario: name, difference: null, outcome: null };
+  try {
+    const scenario = await readScenario(directory);
+    const expected = await readExpectation(directory);
+    const outcome = await simulate(scenario);
+    return judge(scenario.name, outcome, expected, table);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    return { ...none, verdict: 'failed', problems: [error.message] };
+  }
+}
+
+async function readExpectation(directory: string): Promise<Expectation> {
+  const file = join(directory, 'expect.json');
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new HoldfastError('HF_ARGUMENT', `cannot read what the scenario is to end with: ${error.message}`);
+  });
+  try {
+    return expectation.parse(JSON.parse(text));
+  } catch (error) {
+    throw new HoldfastError('HF_ARGUMENT', `${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Whether it ends as the peer does, or as the table says. */
+export function judge(
+  scenario: string,
+  outcome: ScenarioOutcome,
+  expected: Expectation,
+  table: readonly Difference[],
+): ScenarioResult {
+  const difference = table.find((entry) => entry.scenario === scenario) ?? null;
+  const base = { scenario, difference, outcome };
+  const broken = outcome.violations.map((text) => `violation: ${text}`);
+  const fromPeer = compare(outcome, expected, {});
+  if (broken.length > 0) return { ...base, verdict: 'differs', problems: [...broken, ...fromPeer] };
+  if (difference === null) {
+    return { ...base, verdict: fromPeer.length === 0 ? 'as expected' : 'differs', problems: fromPeer };
+  }
+  if (fromPeer.length === 0) {
+    const text = 'it ends as the peer does, though the table of deliberate differences says otherwise';
+    return { ...base, verdict: 'differs', problems: [text] };
+  }
+  const problems = compare(outcome, expected, difference.ours);
+  return { ...base, verdict: problems.length === 0 ? 'differs on purpose' : 'differs', problems };
+}
+
+function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOutcome): string[] {
+  const { services = {} } = other;
+  const sids = new Set([...Object.keys(outcome.services), ...Object.keys(expected.services), ...Object.keys(services)]);
+  const problems: string[] = [];
+  for (const sid of [...sids].sort()) {
+    const is = shown(outcome.services[sid]);
+    const should = Object.hasOwn(services, sid) ? (services[sid] ?? absent) : shown(expected.services[sid]);
+    const fits = should.startsWith('* ') ? is.endsWith(should.slice(1)) : is === should;
+    if (!fits) problems.push(`${sid}: ${is} instead of ${should}`);
+  }
+  for (const list of ['fenced', 'reset'] as const) {
+    const is = outcome[list].join(' ') || 'nobody';
+    const should = (other[list] ?? expected[list]).join(' ') || 'nobody';
+    if (is !== should) problems.push(`${list}: ${is} instead of ${should}`);
+  }
+  return problems;
+}
+
+const absent = 'not there';
+
+function shown(service: { readonly node: string | null; readonly state: string } | undefined): string {
+  return service === undefined ? absent : `${service.node ?? 'nowhere'} ${service.state}`;
+}
