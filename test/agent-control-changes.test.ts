@@ -23,7 +23,7 @@ const lrm: LrmReport = {
   migratesLive: [],
   revision: 1,
 };
-const memo = { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 };
+const memo = { failedStarts: 0, failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 };
 const common = { disabled: false, comment: '' };
 
 class Cluster {

@@ -151,7 +151,7 @@ const rule: Rule = {
   disabled: false,
   comment: '',
 };
-const memo = { failedNodeIds: [2, 2], maintenanceNodeId: 1, failedMoves: 3 };
+const memo = { failedStarts: 2, failedNodeIds: [2, 2], maintenanceNodeId: 1, failedMoves: 3 };
 const someCommands: readonly Command[] = [
   { ...add('vm:100'), agent: '', nodeId: 2 },
   { type: 'resource-set', sid: 'vm:100', changes: {}, unset: ['ip'] },
@@ -271,5 +271,8 @@ t.test('what an earlier version has stored gets the defaults of what it did not 
   const parsed = entriesSchema.parse(entriesOf(old as unknown as Command[]));
   t.strictSame(parsed[0]?.command, { ...add('ocf:db'), agent: 'ocf:a:b' });
   t.strictSame(parsed[1]?.command, { type: 'resource-remove', sid: 'ocf:db', purge: false });
-  t.match(parsed[2]?.command, { targetId: null, memo: { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 } });
+  t.match(parsed[2]?.command, {
+    targetId: null,
+    memo: { failedStarts: 0, failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 },
+  });
 });

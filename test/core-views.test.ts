@@ -287,7 +287,7 @@ function toStop(): DurableRecord {
 /** On the disk of node 1: a service that went through these states on it. */
 function assigned(through: readonly ('started' | 'request_stop')[]): DurableRecord {
   const added = { ...add('ocf:a', { maxRestart: 0 }), nodeId: 1 };
-  const memo = { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 };
+  const memo = { failedStarts: 0, failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 };
   const state = (expectUid: number, to: 'started' | 'request_stop'): Command => ({
     type: 'service-state',
     sid: 'ocf:a',

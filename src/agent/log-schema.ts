@@ -125,6 +125,7 @@ function changesOf<Shape extends Readonly<Record<string, z.ZodType>>>(shape: Sha
 
 const failures = z.array(count).max(1_024);
 const memo = z.strictObject({
+  failedStarts: count,
   failedNodeIds: failures,
   maintenanceNodeId: count.nullable(),
   failedMoves: count,
@@ -186,7 +187,7 @@ const managerCommands = [
     state: serviceState,
     nodeId: count.nullable(),
     targetId: count.nullable().default(null),
-    memo: memo.default({ failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 }),
+    memo: memo.default({ failedStarts: 0, failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 }),
     reason: longText,
   }),
   z.strictObject({ type: z.literal('service-order-dropped'), sid, expectUid: count, reason: longText }),
@@ -237,6 +238,7 @@ const serviceRecord = z.strictObject({
     .strictObject({ kind: z.enum(['migrate', 'relocate']), nodeId: count })
     .nullable()
     .default(null),
+  failedStarts: count.default(0),
   failedNodeIds: failures.default([]),
   maintenanceNodeId: count.nullable().default(null),
   failedMoves: count.default(0),

@@ -30,7 +30,17 @@ export function raiseNode(state: ClusterState, command: Command & { type: 'node-
     // Nothing runs in a new boot yet, and nothing is started in it without protection.
     unprotected: sameBoot && (old?.unprotected ?? false),
   };
+  if (old !== undefined && !sameBoot) giveAnotherChance(state, nodeId);
   return done;
+}
+
+/** What failed to start on a node may start in its next boot. */
+function giveAnotherChance(state: ClusterState, nodeId: number): void {
+  for (const service of Object.values(state.services)) {
+    if (service.failedStarts > 0 || !service.failedNodeIds.includes(nodeId)) continue;
+    const failedNodeIds = service.failedNodeIds.filter((id) => id !== nodeId);
+    state.services[service.sid] = { ...service, failedNodeIds };
+  }
 }
 
 function holdsUnproved(state: ClusterState, service: ServiceRecord, nodeId: number, bootId: string): boolean {

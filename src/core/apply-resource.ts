@@ -5,7 +5,7 @@ import { mayRun } from './service-states.js';
 
 /** Changes to resources that people ask for. */
 
-const noMemo = { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 } as const;
+const noMemo = { failedStarts: 0, failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 } as const;
 
 export function noSuchResource(sid: string): ApplyResult {
   return refuse('HF_NOT_FOUND', `there is no resource ${sid}: 'holdfast status' lists them`);
@@ -91,6 +91,7 @@ export function setResource(state: ClusterState, command: Command & { type: 'res
     stopFailed: false,
     stopTimeoutS: null,
     // A new wish is a new chance.
+    failedStarts: changes.requested === undefined ? service.failedStarts : 0,
     failedNodeIds: changes.requested === undefined ? service.failedNodeIds : [],
   };
   if (settingsBytes(state) - bytesOf(service) + bytesOf(changed) > limits.settingsBytes) return tooLarge();
@@ -180,7 +181,9 @@ export function dropOrder(state: ClusterState, command: Command & { type: 'servi
 export function forgetService(state: ClusterState, sid: string, expectUid: number): ApplyResult {
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
-  if (service.uid !== expectUid || !service.removing || mayRun(service.state)) {
+  // What could not be stopped is given up: nobody looks after it, and nobody starts it elsewhere.
+  const givenUp = service.state === 'error' && service.stopFailed;
+  if (service.uid !== expectUid || !service.removing || (mayRun(service.state) && !givenUp)) {
     return refuse('HF_BUSY', `${sid} is not stopped`);
   }
   delete state.services[sid];

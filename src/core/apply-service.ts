@@ -49,11 +49,14 @@ export function moveService(state: ClusterState, command: Move, index: number): 
 function breachOf(state: ClusterState, service: ServiceRecord, command: Move): string | null {
   const { sid, nodeId, bootId, targetId } = service;
   if (command.state === 'recovery') return breachOfRecovery(state, service);
-  if (!mayRun(service.state) || command.nodeId === nodeId) {
+  if (!mayRun(service.state) || (command.nodeId === nodeId && mayRun(command.state))) {
     const revived = service.state === 'fence' && mayRun(command.state) && provedDead(state, nodeId, bootId);
     return revived ? `node ${nodeId} was declared fenced: ${sid} can only be recovered` : null;
   }
   // Whoever runs it has said that it does not any more: the answer to the request is the proof.
+  if (service.state === 'error' && command.state === 'stopped') {
+    return provedDead(state, nodeId, bootId) ? null : `${sid} may still run on node ${nodeId}`;
+  }
   if (!mayRun(command.state)) return null;
   const handsOver = service.state === 'migrate' || service.state === 'relocate' || service.state === 'fence';
   if (!handsOver || command.nodeId !== targetId) return `${sid} may still run on node ${nodeId}`;
@@ -108,6 +111,6 @@ export function markRunning(state: ClusterState, sid: string, uid: number): Appl
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
   if (service.uid !== uid || service.state !== 'started') return refuse('HF_BUSY', `${sid} has changed meanwhile`);
-  state.services[sid] = { ...service, running: true, failedNodeIds: [] };
+  state.services[sid] = { ...service, running: true, failedStarts: 0 };
   return done;
 }

@@ -99,7 +99,9 @@ export interface ResourceSettings {
 
 /** What a run of bad luck leaves behind; forgotten when the service runs. */
 export interface ServiceMemo {
-  /** Nodes on which its start failed since it last ran, in order; a node that failed twice is there twice. */
+  /** Starts that failed since it last ran, each on a node and with all its retries. */
+  readonly failedStarts: number;
+  /** On which nodes, in order; kept when it runs elsewhere, so that it does not fall back to one that failed. */
   readonly failedNodeIds: readonly number[];
   /** Where it ran before it was moved away for maintenance. */
   readonly maintenanceNodeId: number | null;
@@ -226,6 +228,8 @@ export const limits = {
   dependencies: 32,
   parameters: 64,
   fencedBootsKept: 8,
+  /** Of a service; more than any `maxRelocate` that makes sense. */
+  failedNodesKept: 128,
   /** Of all parameters and comments: a node that knows nothing gets them in one message, which corosync's queue must take. */
   settingsBytes: 4 * 1024 * 1024,
 } as const;

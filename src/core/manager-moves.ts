@@ -48,7 +48,11 @@ export function carryOutOrder(service: ServiceRecord, round: Round): Command | n
 /** A new order is a new chance, and a new home, unless the old one is only away for maintenance. */
 function afterOrder({ maintenanceNodeId }: ServiceRecord, round: Round): Partial<ServiceMemo> {
   const origin = maintenanceNodeId === null ? null : round.placement.node(maintenanceNodeId);
-  return { failedMoves: 0, maintenanceNodeId: origin?.unavailable == null ? null : maintenanceNodeId };
+  return {
+    failedMoves: 0,
+    failedNodeIds: [],
+    maintenanceNodeId: origin?.unavailable == null ? null : maintenanceNodeId,
+  };
 }
 
 /** Resources that have to be where it is, and run. */
@@ -82,11 +86,16 @@ export function settle(service: ServiceRecord, round: Round): Command | null {
   if (round.input.state.disarm !== null) return null;
   const selection = selectNode(round.placement, { sid, preference: 'none', failedNodeIds });
   const host = round.placement.node(nodeId);
-  if (selection.nodeId === nodeId) return null;
+  if (selection.nodeId === nodeId || (!isToBeLeft(service, round) && host?.unavailable != null)) return null;
   if (selection.nodeId === null) return host?.unavailable == null ? null : nowhereToGo(service, round);
   return moveTo(service, round, selection.nodeId, selection.reason, {
     memo: { maintenanceNodeId: originOf(service, round, selection.nodeId) },
   });
+}
+
+/** What runs on a node that is given nothing new goes on there, unless the node is to be emptied. */
+function isToBeLeft(service: ServiceRecord, round: Round): boolean {
+  return nodeOf(round, service.nodeId)?.maintenance === true || hostOf(round, service)?.lrm.leaving === true;
 }
 
 /** A node that goes down cannot be emptied of it: stopped with the node, it waits for it. */
@@ -100,9 +109,7 @@ function nowhereToGo(service: ServiceRecord, round: Round): Command | null {
 function originOf(service: ServiceRecord, round: Round, targetId: number): number | null {
   const origin = service.maintenanceNodeId;
   if (origin === targetId) return null;
-  const host = nodeOf(round, service.nodeId);
-  const emptied = host?.maintenance === true || hostOf(round, service)?.lrm.leaving === true;
-  if (emptied) return origin ?? service.nodeId;
+  if (isToBeLeft(service, round)) return origin ?? service.nodeId;
   return origin;
 }
 

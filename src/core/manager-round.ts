@@ -114,12 +114,14 @@ function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLo
           memoryBytes: measured?.memoryBytes ?? 0,
         };
   const host = nodeId === null ? undefined : input.members.get(nodeId);
+  const occupies = mayRun(state);
   return {
     sid,
     nodeId,
-    occupies: mayRun(state),
+    occupies,
     targetNodeId: state === 'migrate' || state === 'relocate' ? service.targetId : null,
-    running,
+    // What moves or is being stopped has run before: its node's measured load includes it.
+    running: running || (occupies && state !== 'started'),
     originNodeId: service.maintenanceNodeId,
     load,
     balanced: state === 'started' && running && service.autoRebalance && movesLive(service, host),
@@ -194,8 +196,8 @@ export function isWanted(service: ServiceRecord): boolean {
 
 // ---- decisions ----
 
-export function memoOf({ failedNodeIds, maintenanceNodeId, failedMoves }: ServiceRecord): ServiceMemo {
-  return { failedNodeIds, maintenanceNodeId, failedMoves };
+export function memoOf({ failedStarts, failedNodeIds, maintenanceNodeId, failedMoves }: ServiceRecord): ServiceMemo {
+  return { failedStarts, failedNodeIds, maintenanceNodeId, failedMoves };
 }
 
 export function to(

@@ -1,4 +1,4 @@
-import type { Command, ServiceRecord } from './cluster-state.js';
+import { type Command, limits, type ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
 import { ageMs } from './manager-memory.js';
 import { carryOutOrder, settle, whyNotThere } from './manager-moves.js';
@@ -153,9 +153,11 @@ function placedInVain(service: ServiceRecord, round: Round): Command | null {
 /** On to the next node, as often as `maxRelocate` allows; with no other, again on the same. */
 function afterFailedStart(service: ServiceRecord, round: Round, detail: string): Command {
   const { nodeId } = service;
-  const failedNodeIds = nodeId === null ? service.failedNodeIds : [...service.failedNodeIds, nodeId];
-  const memo = { failedNodeIds };
-  if (failedNodeIds.length > service.maxRelocate) {
+  const before = service.failedStarts === 0 ? [] : service.failedNodeIds;
+  const failedNodeIds = nodeId === null ? before : [...before, nodeId];
+  const failedStarts = service.failedStarts + 1;
+  const memo = { failedStarts, failedNodeIds: failedNodeIds.slice(-limits.failedNodesKept) };
+  if (failedStarts > service.maxRelocate) {
     const tried = [...new Set(failedNodeIds)].map((id) => nameOf(round, id)).join(', ');
     return to(service, 'error', nodeId, `${detail}; tried on ${tried}`, { memo });
   }

@@ -1,9 +1,11 @@
-import { type ClusterState, isFenced } from './cluster-state.js';
+import type { ClusterState } from './cluster-state.js';
 
 /** What proves that a boot of a node runs nothing any more. */
 
-/** Declared fenced, or shut down with nothing running by its own word. */
+/** Declared fenced, or shut down with nothing running by its own word, or followed by another boot of the same machine. */
 export function provedDead(state: ClusterState, nodeId: number | null, bootId: string | null): boolean {
   if (nodeId === null || bootId === null) return false;
-  return isFenced(state, nodeId, bootId) || state.nodes[nodeId]?.releasedBootId === bootId;
+  const node = state.nodes[nodeId];
+  if (node === undefined) return false;
+  return node.bootId !== bootId || node.releasedBootId === bootId || node.fencedBootIds.includes(bootId);
 }

@@ -39,7 +39,8 @@ const transitions: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
   fence: ['started', 'request_stop', 'recovery'],
   recovery: ['recovery', 'started', 'stopped', 'ignored'],
   freeze: ['started', 'request_stop', 'fence', 'recovery', 'ignored'],
-  error: ['request_stop', 'ignored'],
+  // To stopped: its node was proved dead.
+  error: ['request_stop', 'stopped', 'ignored'],
   ignored: ['request_start', 'stopped'],
 };
 
