@@ -19,6 +19,8 @@ const heartbeat: Heartbeat = {
   promisedEpoch: 2,
   commitIndex: 9,
   storing: true,
+  electorate: '',
+  configured: '',
   stored: { type: 'ack', epoch: 2, index: 9, valid: true },
   echoes: [{ nodeId: 2, incarnation: 'a2', seq: 4 }],
   silences: [{ nodeId: 3, silenceMs: 1_234 }],

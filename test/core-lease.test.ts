@@ -63,10 +63,10 @@ t.test('a lease lasts leaseMs from before the newest heartbeat that a quorum has
   t.notOk(renew(lease, three, true), 'no echo, no lease');
   t.notOk(isHeld(lease, 1_001));
   stamp(lease, 2_000);
-  noteEcho(lease, 2, 'me', 1);
+  noteEcho(lease, 2, 'me', 1, '');
   t.ok(renew(lease, three, true));
   t.equal(lease.deadlineMs, 8_000, 'counted from the sending of the echoed one, not from the echo or the newest');
-  noteEcho(lease, 3, 'me', 2);
+  noteEcho(lease, 3, 'me', 2, '');
   t.notOk(renew(lease, three, false), 'not while corosync says that there is no quorum');
   t.ok(renew(lease, three, true));
   t.equal(lease.deadlineMs, 9_000);
@@ -77,9 +77,9 @@ t.test('a lease lasts leaseMs from before the newest heartbeat that a quorum has
 t.test('echoes that prove nothing extend nothing', async (t) => {
   const lease = newLease(1, 'me', 7_000);
   stamp(lease, 1_000);
-  noteEcho(lease, 2, 'an earlier me', 1);
-  noteEcho(lease, 1, 'me', 1);
-  noteEcho(lease, 2, 'me', 99);
+  noteEcho(lease, 2, 'an earlier me', 1, '');
+  noteEcho(lease, 1, 'me', 1, '');
+  noteEcho(lease, 2, 'me', 99, '');
   t.notOk(renew(lease, three, true), 'of an earlier agent, of oneself, of what was never sent');
   const alone = newLease(1, 'me', 7_000);
   stamp(alone, 1_000);
@@ -108,7 +108,7 @@ t.test('whatever the echoes, the deadline never goes back and never passes the l
         nowMs += event.pauseMs;
         const before = lease.deadlineMs;
         stamp(lease, nowMs);
-        noteEcho(lease, event.from, 'me', event.seq);
+        noteEcho(lease, event.from, 'me', event.seq, '');
         renew(lease, five, event.quorate);
         if (lease.deadlineMs < before || lease.deadlineMs > nowMs + 7_000) return false;
       }

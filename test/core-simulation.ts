@@ -6,6 +6,7 @@
 import { deriveBudget } from '../src/core/budget.js';
 import { apply, type ClusterState, type Command, emptyState } from '../src/core/cluster-state.js';
 import type { Effect } from '../src/core/effects.js';
+import { isQuorum } from '../src/core/electorate.js';
 import { blankRecord, type DurableRecord } from '../src/core/log.js';
 import type { Entry, Message } from '../src/core/messages.js';
 import { newNode, step } from '../src/core/node.js';
@@ -17,7 +18,21 @@ export interface SimulationOptions {
   readonly seed: number;
   /** Votes of each node, in the order of their ids; 1 each unless given. */
   readonly votes?: readonly number[];
+  /** Machines beyond `nodes` that exist, and that no nodelist holds and nobody has switched on. */
+  readonly spares?: number;
+  /** Votes of a quorum device; none unless given. */
+  readonly deviceVotes?: number;
 }
+
+/** What one node's corosync.conf says. */
+export interface CorosyncConf {
+  readonly votes: ReadonlyMap<number, number>;
+  readonly deviceVotes: number;
+}
+
+/** The device's timeouts; together with the token they fit a bound of 15 s. */
+const deviceSyncTimeoutMs = 500;
+const deviceTimeoutMs = 1_000;
 
 /** Totem's token 1000 and consensus 1200: a loss is seen after this. */
 const lossSeenMs = 2_200;
@@ -43,6 +58,9 @@ interface Machine {
   fenceBoundMs: number;
   longestBoundMs: number;
   quorumOptions: string[];
+  conf: CorosyncConf;
+  /** Votequorum counts the device's votes in its ring. */
+  deviceVotes: boolean;
   corosyncStopped: boolean;
   /** The process is gone, as opposed to stopped. */
   corosyncDown: boolean;
@@ -62,6 +80,8 @@ interface Machine {
   /** Until when operations on a resource go on, whoever began them: its driver waits for them. */
   busyUntilMs: Map<string, number>;
   ring: number;
+  /** Members of that ring when it formed. */
+  ringSize: number;
   /** Since when it is out of quorum in truth; null: it is quorate. */
   cutSinceMs: number | null;
 }
@@ -106,9 +126,10 @@ export class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options;
     this.#random = options.seed * 2_654_435_761 + 12_345;
-    this.#links = Array.from({ length: options.nodes }, () => Array.from({ length: options.nodes }, () => true));
-    this.machines = Array.from({ length: options.nodes }, (_, i) => this.#newMachine(i + 1));
-    for (const machine of this.machines) this.boot(machine.nodeId);
+    const count = options.nodes + (options.spares ?? 0);
+    this.#links = Array.from({ length: count }, () => Array.from({ length: count }, () => true));
+    this.machines = Array.from({ length: count }, (_, i) => this.#newMachine(i + 1));
+    for (const machine of this.machines.slice(0, options.nodes)) this.boot(machine.nodeId);
     this.#reform(mergeSeenMs);
   }
 
@@ -129,6 +150,8 @@ export class Simulation {
       fenceBoundMs: this.#options.fenceBoundMs,
       longestBoundMs: this.#options.fenceBoundMs,
       quorumOptions: [],
+      conf: this.#firstConf(),
+      deviceVotes: false,
       corosyncStopped: false,
       corosyncDown: false,
       held: [],
@@ -141,8 +164,15 @@ export class Simulation {
       effectiveMs: 0,
       busyUntilMs: new Map(),
       ring: 0,
+      ringSize: 0,
       cutSinceMs: null,
     };
+  }
+
+  #firstConf(): CorosyncConf {
+    const { nodes, votes, deviceVotes = 0 } = this.#options;
+    const each = Array.from({ length: nodes }, (_, i) => [i + 1, votes?.[i] ?? 1] as const);
+    return { votes: new Map(each), deviceVotes };
   }
 
   // ---- chance and time ----
@@ -186,7 +216,9 @@ export class Simulation {
     return Math.floor(machine.offsetMs + (this.nowMs - machine.bootedAtMs) * machine.rate);
   }
 
+  onViolation?: (text: string) => void;
   violation(text: string): void {
+    this.onViolation?.(text);
     this.violations.push({ atMs: this.nowMs, text });
   }
 
@@ -300,21 +332,39 @@ export class Simulation {
 
   /** Its state directory is damaged while no agent runs; only where the others, a quorum, know everything. */
   loseDisk(nodeId: number): void {
+    const others = this.machines.filter((other) => other.nodeId !== nodeId && other.disk?.valid);
+    const { electorate } = this.oracle;
+    const knowAll =
+      electorate !== undefined &&
+      isQuorum(
+        electorate,
+        others.map((other) => other.nodeId),
+      );
+    const all = electorate?.nodes.every(
+      (voter) => voter.nodeId === nodeId || others.some((o) => o.nodeId === voter.nodeId),
+    );
+    // A change that some node has stored may be committed, and counts the stores of its own electorate.
+    const changing = this.machines.some(({ disk }) =>
+      disk?.entries.some(({ index, command }) => index > disk.commitIndex && command.type === 'electorate'),
+    );
+    if (!knowAll || !all || changing || electorate?.former) return;
+    this.destroyDisk(nodeId);
+  }
+
+  destroyDisk(nodeId: number): void {
     const machine = this.machine(nodeId);
-    const others = this.machines.filter((other) => other !== machine);
-    if (!this.#areQuorate(others) || !others.every((other) => other.disk?.valid)) return;
     this.killAgent(nodeId, null);
     machine.disk = null;
     machine.diskLost = true;
   }
 
-  #votes(machine: Machine): number {
-    return this.#options.votes?.[machine.nodeId - 1] ?? 1;
-  }
-
-  #areQuorate(machines: readonly Machine[]): boolean {
-    const votes = (of: readonly Machine[]): number => of.reduce((sum, machine) => sum + this.#votes(machine), 0);
-    return votes(machines) > votes(this.machines) / 2;
+  /** By the machine's own corosync.conf; the device's votes where it gives them. */
+  #isQuorate(machine: Machine, reach: readonly Machine[]): boolean {
+    const { votes, deviceVotes } = machine.conf;
+    if (!votes.has(machine.nodeId)) return false;
+    const present = reach.reduce((sum, { nodeId }) => sum + (votes.get(nodeId) ?? 0), 0);
+    const all = [...votes.values()].reduce((sum, each) => sum + each, deviceVotes);
+    return present + (machine.deviceVotes ? deviceVotes : 0) > all / 2;
   }
 
   /** Corosync is told to read its configuration again. */
@@ -324,24 +374,75 @@ export class Simulation {
     if (!machine.corosyncDown && !machine.corosyncStopped) this.#configure(machine);
   }
 
+  /** Another corosync.conf on some nodes, reloaded at once. Nodes that do not list each other do not speak. */
+  reconfigure(nodeIds: readonly number[], conf: CorosyncConf): void {
+    for (const nodeId of nodeIds) {
+      const machine = this.machine(nodeId);
+      machine.conf = conf;
+      if (!machine.up || machine.corosyncDown || machine.corosyncStopped) continue;
+      this.#configure(machine);
+      this.#announceQuorum(machine);
+    }
+    this.#reform(mergeSeenMs);
+  }
+
   #configure(machine: Machine): void {
-    const nodes = this.machines.map((other) => ({
-      nodeId: other.nodeId,
-      name: `node${other.nodeId}`,
-      votes: this.#votes(other),
-    }));
+    const { votes, deviceVotes } = machine.conf;
+    const nodes = [...votes].map(([nodeId, each]) => ({ nodeId, name: `node${nodeId}`, votes: each }));
     const configuration = {
       localNodeId: machine.nodeId,
       clusterName: 'simulated',
       nodes,
-      expectedVotes: nodes.reduce((sum, { votes }) => sum + votes, 0),
-      deviceVotes: 0,
+      expectedVotes: nodes.reduce((sum, node) => sum + node.votes, deviceVotes),
+      deviceVotes,
       tokenMs: 1_000,
       consensusMs: 1_200,
+      deviceTimeoutMs,
+      deviceSyncTimeoutMs,
       quorumOptions: machine.quorumOptions,
     };
     this.#dispatch(machine, { type: 'configuration', configuration });
   }
+
+  // ---- the quorum device ----
+
+  /** Rings of nodes that know the device; it gives its vote to one of them, and to whom is its own affair. */
+  #deviceChooses(): void {
+    const known = this.machines.filter(
+      (machine) => machine.up && machine.ring !== 0 && machine.conf.deviceVotes > 0 && !machine.corosyncStopped,
+    );
+    const reaching = known.filter((machine) => !this.deviceCut.has(machine.nodeId));
+    const holder = reaching.find((machine) => machine.nodeId === this.devicePrefers);
+    const chosen = holder ?? reaching[this.int(0, Math.max(0, reaching.length - 1))];
+    for (const machine of known) this.#giveDevice(machine, chosen !== undefined && machine.ring === chosen.ring);
+  }
+
+  /** Gained at once; lost when votequorum notices. */
+  #giveDevice(machine: Machine, votes: boolean): void {
+    const { boots, ring } = machine;
+    const change = (): void => {
+      if (!machine.up || machine.boots !== boots || machine.ring !== ring || machine.deviceVotes === votes) return;
+      if (!votes && this.#deviceRing === ring) return;
+      machine.deviceVotes = votes;
+      this.#noteCuts();
+      this.#announceQuorum(machine);
+    };
+    if (votes) this.#deviceRing = ring;
+    if (votes) change();
+    else this.after(this.int(0, deviceTimeoutMs + deviceSyncTimeoutMs), change);
+  }
+
+  /** The device's mind: whose ring is to have its vote, and who does not reach it. */
+  moveDevice(toNodeId: number, cut: readonly number[] = []): void {
+    this.devicePrefers = toNodeId;
+    this.deviceCut = new Set(cut);
+    this.#deviceRing = 0;
+    this.#deviceChooses();
+  }
+
+  devicePrefers = 1;
+  deviceCut = new Set<number>();
+  #deviceRing = 0;
 
   // ---- watchdog and keeper ----
 
@@ -413,6 +514,8 @@ export class Simulation {
     const machine = this.machine(nodeId);
     if (!machine.up || !machine.corosyncStopped) return;
     machine.corosyncStopped = false;
+    // Votequorum's timer for the device has run out long ago.
+    if (machine.ring !== this.#deviceRing) machine.deviceVotes = false;
     const missed = machine.missed;
     machine.missed = [];
     for (const event of missed) this.#dispatch(machine, event);
@@ -437,7 +540,10 @@ export class Simulation {
 
   #linked(a: Machine, b: Machine): boolean {
     if (a === b) return true;
+    // Corosync does not run on a node that its own nodelist does not hold.
+    if (!a.conf.votes.has(a.nodeId) || !b.conf.votes.has(b.nodeId)) return false;
     if (!a.up || !b.up || a.corosyncStopped || b.corosyncStopped || a.corosyncDown || b.corosyncDown) return false;
+    if (!a.conf.votes.has(b.nodeId) || !b.conf.votes.has(a.nodeId)) return false;
     return this.#links[a.nodeId - 1]?.[b.nodeId - 1] === true;
   }
 
@@ -453,25 +559,32 @@ export class Simulation {
 
   #formRings(): void {
     const assigned = new Set<Machine>();
+    const fresh: Machine[] = [];
     for (const machine of this.machines) {
       if (!machine.up || assigned.has(machine) || machine.corosyncStopped || machine.corosyncDown) continue;
-      const members = this.machines.filter(
-        (other) =>
-          !other.corosyncStopped &&
-          !other.corosyncDown &&
-          other.up &&
-          !assigned.has(other) &&
-          this.#linked(machine, other),
-      );
+      // Nodelists that differ make links that are not transitive; a ring is of nodes that all reach each other.
+      const members = [machine];
+      for (const other of this.machines) {
+        if (other === machine || other.corosyncStopped || other.corosyncDown || !other.up || assigned.has(other))
+          continue;
+        if (members.every((member) => this.#linked(member, other))) members.push(other);
+      }
+      members.sort((a, b) => a.nodeId - b.nodeId);
       for (const member of members) assigned.add(member);
-      const same =
-        members.every((member) => member.ring === machine.ring) && this.#ringOf(machine).length === members.length;
+      const same = members.every((member) => member.ring === machine.ring) && machine.ringSize === members.length;
       if (same && machine.ring !== 0) continue;
       const ring = ++this.#ringSeq;
       for (const other of this.machines) if (other.corosyncStopped) other.missed = [];
-      for (const member of members) member.ring = ring;
-      for (const member of members) this.#announceRing(member);
+      for (const member of members) Object.assign(member, { ring, ringSize: members.length, deviceVotes: false });
+      fresh.push(...members);
     }
+    // The device answers before votequorum says anything of a new ring.
+    this.#deviceRing = 0;
+    for (const machine of fresh) this.#pendingRing.add(machine);
+    this.#deviceChooses();
+    this.#pendingRing.clear();
+    for (const machine of fresh) this.#announceRing(machine);
+    this.#noteCuts();
     for (const machine of this.machines) this.#sendHeld(machine);
   }
 
@@ -482,18 +595,33 @@ export class Simulation {
     for (const { message } of held) this.#multicast(machine, message);
   }
 
+  readonly #pendingRing = new Set<Machine>();
+
+  #announceQuorum(machine: Machine): void {
+    if (machine.ring === 0 || this.#pendingRing.has(machine)) return;
+    this.#deliver(machine, { type: 'quorum', ...this.#quorumOf(machine) });
+  }
+
+  #quorumOf(machine: Machine) {
+    const machines = this.#ringOf(machine);
+    const members = machines.map((member) => member.nodeId);
+    return { quorate: this.#isQuorate(machine, machines), ring: this.#ringId(machine), members };
+  }
+
+  #ringId(machine: Machine) {
+    return { nodeId: Math.min(...this.#ringOf(machine).map((member) => member.nodeId)), seq: machine.ring };
+  }
+
   /** CPG's and the quorum service's events, in either order. */
   #announceRing(machine: Machine): void {
     if (machine.ring === 0) return;
-    const machines = this.#ringOf(machine);
-    const members = machines.map((member) => member.nodeId);
-    const ring = { nodeId: Math.min(...members), seq: machine.ring };
-    const quorate = this.#areQuorate(machines);
+    const members = this.#ringOf(machine).map((member) => member.nodeId);
+    const ring = this.#ringId(machine);
     const totem = (): void => {
       this.#deliver(machine, { type: 'ring', ring, members });
       this.#announceGroup(machine, []);
     };
-    const quorum = (): void => this.#deliver(machine, { type: 'quorum', quorate, ring, members });
+    const quorum = (): void => this.#announceQuorum(machine);
     // CPG tells of a ring before it delivers anything in it; the quorum service has no order with that.
     const quorumFirst = this.random() < 0.5;
     if (quorumFirst) quorum();
@@ -542,7 +670,7 @@ export class Simulation {
   #noteCuts(): void {
     for (const machine of this.machines) {
       const reach = this.machines.filter((other) => other.up && this.#linked(machine, other));
-      const quorate = machine.up && !machine.corosyncDown && this.#areQuorate(reach);
+      const quorate = machine.up && !machine.corosyncDown && this.#isQuorate(machine, reach);
       machine.cutSinceMs = quorate || !machine.up ? null : (machine.cutSinceMs ?? this.nowMs);
     }
   }

@@ -21,7 +21,8 @@ function context(nowMs: number): ViewContext {
   const peers = new Map(
     nodes.map(({ nodeId }) => [nodeId, { nodeId, incarnation: null, heartbeat: null, load: null, heardMs: nowMs }]),
   );
-  return { electorate: { nodes, expectedVotes: 3 }, peers, quorate: true, nowMs, wallMs: 0 };
+  const configured = { nodes, expectedVotes: 3 };
+  return { configured, agentsInReach: [1, 2, 3], rideThroughMs: 6_200, peers, quorate: true, nowMs, wallMs: 0 };
 }
 
 function sent(effects: readonly Effect[]): Message[] {
@@ -29,7 +30,15 @@ function sent(effects: readonly Effect[]): Message[] {
 }
 
 function promise(epoch: number, to: number, of: Partial<PromiseReply> = {}): PromiseReply {
-  const log = { viewEpoch: 0, lastIndex: 0, commitIndex: 0, valid: true, blank: true };
+  const log = {
+    viewEpoch: 0,
+    lastIndex: 0,
+    commitIndex: 0,
+    valid: true,
+    blank: true,
+    electorate: null,
+    unbrokenEpoch: 0,
+  };
   return {
     type: 'promise',
     epoch,
@@ -109,19 +118,19 @@ t.test('a view starts from the log of the latest view, not from the longest', as
   t.match(sent(effects), [{ type: 'fetch', from: 2 }]);
 });
 
-/** Node 1 leads an active view of all three, whose log is empty. */
+/** Node 1 leads an active view of all three, whose log holds the electorate alone. */
 function leader(): { views: Views; epoch: number } {
   const { views, epoch } = candidate();
   const effects: Effect[] = [];
   for (const nodeId of [2, 3]) onPromise(views, nodeId, promise(epoch, 1), context(1_100), effects);
   for (const message of sent(effects))
     if (message.type === 'new-view') onNewView(views, 1, message, context(1_100), []);
-  for (const nodeId of [1, 2]) onAck(views, nodeId, { type: 'ack', epoch, index: 0, valid: true }, context(1_200), []);
+  for (const nodeId of [1, 2]) onAck(views, nodeId, { type: 'ack', epoch, index: 1, valid: true }, context(1_200), []);
   t.equal(views.coordinator?.phase, 'active');
   const command = { type: 'resource-remove', sid: 'ocf:a', purge: false } as const;
-  const entries = [{ index: 1, epoch, command, origin: null, wallMs: 0 }];
-  onAppend(views, 1, { type: 'append', epoch, entries, commitIndex: 0 }, []);
-  onAck(views, 1, { type: 'ack', epoch, index: 1, valid: true }, context(1_300), []);
+  const entries = [{ index: 2, epoch, command, origin: null, wallMs: 0 }];
+  onAppend(views, 1, { type: 'append', epoch, entries, commitIndex: 1 }, []);
+  onAck(views, 1, { type: 'ack', epoch, index: 2, valid: true }, context(1_300), []);
   return { views, epoch };
 }
 
@@ -131,10 +140,10 @@ t.test('acknowledgements of other epochs, and of those that have forgotten, comm
     onAck(views, 2, { type: 'ack', ...of }, context(1_400), []);
     return views.log.record.commitIndex;
   };
-  t.equal(acknowledge({ epoch: epoch - 1, index: 1, valid: true }), 0);
-  t.equal(acknowledge({ epoch: epoch + 1, index: 1, valid: true }), 0);
-  t.equal(acknowledge({ epoch, index: 1, valid: false }), 0);
-  t.equal(acknowledge({ epoch, index: 1, valid: true }), 1);
+  t.equal(acknowledge({ epoch: epoch - 1, index: 2, valid: true }), 1);
+  t.equal(acknowledge({ epoch: epoch + 1, index: 2, valid: true }), 1);
+  t.equal(acknowledge({ epoch, index: 2, valid: false }), 1);
+  t.equal(acknowledge({ epoch, index: 2, valid: true }), 2);
 });
 
 t.test('who has not got the question is asked again soon, who is slow to answer later', async (t) => {
@@ -144,7 +153,7 @@ t.test('who has not got the question is asked again soon, who is slow to answer 
   considerView(views, context(2_100), effects);
   for (const message of sent(effects))
     if (message.type === 'new-view') onNewView(views, 1, message, context(2_100), []);
-  for (const nodeId of [1, 3]) onAck(views, nodeId, { type: 'ack', epoch, index: 0, valid: true }, context(2_200), []);
+  for (const nodeId of [1, 3]) onAck(views, nodeId, { type: 'ack', epoch, index: 1, valid: true }, context(2_200), []);
   t.equal(views.coordinator?.phase, 'active');
   const asksAgain = (nowMs: number, promisedEpoch: number): boolean => {
     const world = context(nowMs);

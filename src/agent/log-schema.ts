@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defaultOptions } from '../core/cluster-options.js';
 import { type Command, limits } from '../core/cluster-state.js';
+import type { Electorate } from '../core/electorate.js';
 import type { Entry, Snapshot } from '../core/messages.js';
 import { isIdentifier, nodeNamePattern, parameterNamePattern, sidPattern } from '../core/names.js';
 
@@ -161,7 +162,21 @@ const configurationCommands = [
   z.strictObject({ type: z.literal('arm') }),
 ] as const;
 
+/** A nodelist may hold more nodes than a group (PROCESSOR_COUNT_MAX of corosync). */
+const votes = {
+  nodes: z.array(z.strictObject({ nodeId: count, name: shortText, votes: count })).max(384),
+  expectedVotes: count,
+  deviceVotes: z.exactOptional(count),
+  deviceTimeoutMs: z.exactOptional(count),
+};
+export const electorateSchema: z.ZodType<Electorate> = z.strictObject({
+  ...votes,
+  version: z.exactOptional(shortText),
+  former: z.exactOptional(z.strictObject(votes).nullable()),
+});
+
 const managerCommands = [
+  z.strictObject({ type: z.literal('electorate'), electorate: electorateSchema }),
   z.strictObject({ type: z.literal('disarmed'), expectIndex: count }),
   z.strictObject({
     type: z.literal('node-up'),
@@ -256,6 +271,7 @@ export const snapshotSchema: z.ZodType<Snapshot> = z.strictObject({
   state: z.strictObject({
     nodes: z.record(z.string().regex(/^\d{1,10}$/), nodeRecord),
     services: z.record(sid, serviceRecord),
+    electorate: z.exactOptional(electorateSchema),
     groups: z.record(identifier, group).default({}),
     rules: z.record(identifier, rule).default({}),
     options: z.strictObject(options).default(defaultOptions),

@@ -1,4 +1,5 @@
 import type { Command } from '../core/cluster-state.js';
+import { fingerprint } from '../core/electorate.js';
 
 type Name = (nodeId: number | null) => string;
 
@@ -29,6 +30,10 @@ export function describe(command: Command, name: Name): string {
         .join(', ')}`;
     case 'disarm':
       return `the cluster is being disarmed (${command.mode}): nothing is fenced or recovered from now on`;
+    case 'electorate':
+      return command.electorate.former
+        ? `votes are changing to ${fingerprint(command.electorate)}`
+        : `votes: ${fingerprint(command.electorate)}`;
     case 'disarmed':
       return 'the cluster is disarmed';
     case 'arm':

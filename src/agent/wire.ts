@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { limits } from '../core/cluster-state.js';
 import { type ErrorCode, errorCodes } from '../core/errors.js';
 import type { Message } from '../core/messages.js';
-import { commandSchema, count, entriesSchema, longText, shortText, sid, snapshotSchema } from './log-schema.js';
+import {
+  commandSchema,
+  count,
+  electorateSchema,
+  entriesSchema,
+  longText,
+  shortText,
+  sid,
+  snapshotSchema,
+} from './log-schema.js';
 
 /**
  * Messages as bytes. What comes in is hostile until it has passed the schema: bounded, complete, nothing unknown.
@@ -66,6 +75,8 @@ const message: z.ZodType<Message> = z.discriminatedUnion('type', [
     promisedEpoch: count,
     commitIndex: count,
     storing: z.boolean(),
+    electorate: shortText,
+    configured: longText,
     stored: ack.nullable(),
     echoes: z.array(z.strictObject({ nodeId: count, incarnation: shortText, seq: count })).max(perNode),
     silences: z.array(z.strictObject({ nodeId: count, silenceMs: count })).max(perNode),
@@ -86,6 +97,8 @@ const message: z.ZodType<Message> = z.discriminatedUnion('type', [
     commitIndex: count,
     valid: z.boolean(),
     blank: z.boolean(),
+    electorate: electorateSchema.nullable(),
+    unbrokenEpoch: count,
   }),
   z.strictObject({ type: z.literal('fetch'), epoch: count, from: count, afterIndex: count }),
   z.strictObject({

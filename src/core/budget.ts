@@ -10,6 +10,8 @@ export interface BudgetInput {
   readonly maxTimeoutS: number;
   readonly tokenMs: number;
   readonly consensusMs: number;
+  /** Corosync's quorum.device.sync_timeout, by which a new membership waits for the device; 0 without one. */
+  readonly deviceSyncTimeoutMs?: number;
 }
 
 export interface Budget {
@@ -20,7 +22,7 @@ export interface Budget {
   readonly effectiveMs: number;
   readonly petIntervalMs: number;
   readonly leaseMs: number;
-  /** What a lease must outlast for the cluster to reform: token + consensus + 4 000. */
+  /** What a lease must outlast for the cluster to reform: token + consensus + the device's sync_timeout + 4 000. */
   readonly rideThroughMs: number;
   readonly takeoverMs: number;
   /** Sentences that say which value to change; empty if all fits. */
@@ -48,7 +50,7 @@ export function deriveBudget(input: BudgetInput): Budget {
   const timeoutS = Math.min(Math.max(wantedS, input.minTimeoutS, 1), upperS);
   const effectiveMs = timeoutS * kappa * 1_000;
   const leaseMs = fenceBoundMs - 2 * effectiveMs - resetTimeMs;
-  const rideThroughMs = input.tokenMs + input.consensusMs + reformMarginMs;
+  const rideThroughMs = input.tokenMs + input.consensusMs + (input.deviceSyncTimeoutMs ?? 0) + reformMarginMs;
   return {
     fenceBoundMs,
     timeoutS,
@@ -63,9 +65,10 @@ export function deriveBudget(input: BudgetInput): Budget {
 
 function shortLease(input: BudgetInput, effectiveMs: number, leaseMs: number, rideThroughMs: number): string {
   const neededMs = rideThroughMs + 2 * effectiveMs + resetTimeMs;
+  const device = input.deviceSyncTimeoutMs ? ` + quorum device ${input.deviceSyncTimeoutMs}` : '';
   return (
     `fenceBoundMs ${input.fenceBoundMs} leaves a lease of ${leaseMs} ms, but corosync may need ${rideThroughMs} ms to reform ` +
-    `(token ${input.tokenMs} + consensus ${input.consensusMs} + 4000): set fenceBoundMs to ${neededMs} or more, or lower totem.token`
+    `(token ${input.tokenMs} + consensus ${input.consensusMs}${device} + 4000): set fenceBoundMs to ${neededMs} or more, or lower totem.token${input.deviceSyncTimeoutMs ? ' or quorum.device.sync_timeout' : ''}`
   );
 }
 
@@ -97,11 +100,19 @@ export function budgetLines(input: BudgetInput, budget: Budget, kappaSource: str
     { name: 'lease', valueMs: budget.leaseMs, source: 'fence bound − 2 × T_eff − 2000' },
     { name: 'corosync token', valueMs: input.tokenMs, source: 'cmap runtime.config.totem.token' },
     { name: 'corosync consensus', valueMs: input.consensusMs, source: 'cmap runtime.config.totem.consensus' },
+    ...deviceLines(input),
     {
       name: 'ride-through needed',
       valueMs: budget.rideThroughMs,
-      source: 'token + consensus + 4000; the lease must not be shorter',
+      source: 'token + consensus + sync timeout of a quorum device + 4000; the lease must not be shorter',
     },
     { name: 'takeover wait', valueMs: budget.takeoverMs, source: '(fence bound + 1000) × 1.001, from the last grant' },
+  ];
+}
+
+function deviceLines({ deviceSyncTimeoutMs = 0 }: BudgetInput): BudgetLine[] {
+  if (deviceSyncTimeoutMs === 0) return [];
+  return [
+    { name: 'quorum device, sync timeout', valueMs: deviceSyncTimeoutMs, source: 'cmap quorum.device.sync_timeout' },
   ];
 }

@@ -1,11 +1,12 @@
 import { assert } from './assert.js';
 import type { Effect } from './effects.js';
-import { type Electorate, isQuorum } from './electorate.js';
+import { deviceTimeoutMs, type Electorate, isDeviceQuorum, isQuorum } from './electorate.js';
 import { entriesAfter, install, lastIndex, promise } from './log.js';
-import type { Fetch, LogPart, NewView, Prepare, PromiseReply } from './messages.js';
+import type { Entry, Fetch, LogPart, NewView, Prepare, PromiseReply } from './messages.js';
 import { liveMembers, type Peer } from './peers.js';
+import { heldMs } from './quorum-hold.js';
 import { promiseReply, retrySave, save, watchSaves } from './saving.js';
-import type { Coordinator, ViewContext, Views } from './views.js';
+import { type Coordinator, deviceCounts, electorateOf, type ViewContext, type Views } from './views.js';
 
 /** The way to lead: whose turn it is, the promises of a quorum, the newest log among them, and the view that starts with it. */
 
@@ -76,9 +77,10 @@ function belongsInNewView(peer: Peer, coordinator: Coordinator, inPhaseMs: numbe
 
 function startPrepare(views: Views, context: ViewContext, effects: Effect[]): void {
   const live = liveMembers(context.peers, views.selfId, context.nowMs).map((peer) => peer.nodeId);
-  if (!isQuorum(context.electorate, live)) {
+  const hopeless = whyHopeless(views, live, context);
+  if (hopeless !== null) {
     views.coordinator = null;
-    views.waitingFor = 'the agents that answer have too few votes for a quorum';
+    views.waitingFor = hopeless;
     return;
   }
   const epoch = Math.max(views.highestEpoch, views.log.record.promisedEpoch) + 1;
@@ -98,6 +100,29 @@ function startPrepare(views: Views, context: ViewContext, effects: Effect[]): vo
     undeliveredSinceMs: 0,
   };
   effects.push({ type: 'send', message: { type: 'prepare', epoch } });
+}
+
+/**
+ * Why it is no use to ask. What this node knows of the electorate may be old: where corosync's configuration gives those
+ * who answer a quorum, their logs decide.
+ */
+function whyHopeless(views: Views, live: readonly number[], context: ViewContext): string | null {
+  const electorate = electorateOf(views, context);
+  if (isQuorum(electorate, live) || isQuorum(context.configured, live)) return null;
+  if (!deviceCounts(electorate, context) || !isDeviceQuorum(electorate, live)) {
+    return 'the agents that answer have too few votes for a quorum';
+  }
+  return deviceWait(views, electorate, context);
+}
+
+/**
+ * A view that rests on the device's vote starts only when its partition has held quorum for so long that every other
+ * node has either noticed that it has none, or would not take itself for unbroken any more.
+ */
+function deviceWait(views: Views, electorate: Electorate, context: ViewContext): string | null {
+  const neededMs = context.rideThroughMs + deviceTimeoutMs(electorate);
+  const remainingMs = neededMs - heldMs(views.hold, context.nowMs);
+  return remainingMs > 0 ? `quorum rests on the quorum device, and has to be held for ${neededMs} ms first` : null;
 }
 
 export function onPrepare(
@@ -162,21 +187,16 @@ function finishPrepare(views: Views, coordinator: Coordinator, context: ViewCont
   if (!answered && context.nowMs - coordinator.phaseSinceMs < waitMs) return;
   const granted = [...coordinator.promises].filter(([, reply]) => reply.granted);
   if (!coordinator.promises.get(views.selfId)?.granted) return;
-  const bootstrap = isBootstrap(context.electorate, granted);
-  const counting = granted.filter(([, reply]) => reply.valid || bootstrap);
-  if (
-    !isQuorum(
-      context.electorate,
-      counting.map(([nodeId]) => nodeId),
-    )
-  ) {
-    views.waitingFor = explainNoQuorum(context.electorate, coordinator.promises);
+  const counting = countingPromises(views, granted, context);
+  const obstacle = whyNoQuorum(views, coordinator, counting, context);
+  if (obstacle !== null) {
+    views.waitingFor = obstacle;
     return;
   }
   const [sourceId, source] = newest(views.selfId, counting);
   coordinator.phaseSinceMs = context.nowMs;
   if (sourceId === views.selfId) {
-    startView(views, coordinator, bootstrap, effects);
+    startView(views, coordinator, context, effects);
   } else {
     coordinator.phase = 'fetching';
     const afterIndex = views.log.record.commitIndex;
@@ -185,18 +205,52 @@ function finishPrepare(views: Views, coordinator: Coordinator, context: ViewCont
   views.highestEpoch = Math.max(views.highestEpoch, source.promisedEpoch);
 }
 
-/** A new cluster: all that vote are here and nobody has ever stored anything, so nothing can be forgotten. */
-function isBootstrap(electorate: Electorate, granted: readonly (readonly [number, PromiseReply])[]): boolean {
+type Promises = readonly (readonly [number, PromiseReply])[];
+
+/** Whose promises count: those that know what they ever acknowledged, or all at the start of a new cluster. */
+function countingPromises(views: Views, granted: Promises, context: ViewContext): Promises {
+  return isBootstrap(views, granted, context) ? granted : granted.filter(([, reply]) => reply.valid);
+}
+
+/**
+ * A new cluster: all that vote are here and nobody has ever stored anything, so nothing can be forgotten. Where a first
+ * electorate was stored already, all of that one.
+ */
+function isBootstrap(views: Views, granted: Promises, context: ViewContext): boolean {
+  if (granted.length === 0) return false;
+  const electorate = newest(views.selfId, granted)[1].electorate ?? context.configured;
   const blank = new Set(granted.filter(([, reply]) => reply.blank).map(([nodeId]) => nodeId));
   return electorate.nodes.every((node) => node.votes === 0 || blank.has(node.nodeId));
 }
 
+/** Null: the view may start. The newest log of those that count says who must be among them. */
+function whyNoQuorum(views: Views, coordinator: Coordinator, counting: Promises, context: ViewContext): string | null {
+  if (counting.length === 0) return explainNoQuorum(electorateOf(views, context), coordinator.promises);
+  const electorate = newest(views.selfId, counting)[1].electorate ?? context.configured;
+  const nodeIds = counting.map(([nodeId]) => nodeId);
+  if (isQuorum(electorate, nodeIds)) return null;
+  const byDevice = deviceCounts(electorate, context) && isDeviceQuorum(electorate, nodeIds);
+  if (!byDevice) return explainNoQuorum(electorate, coordinator.promises);
+  // Whoever is in reach may know what the device does not: nobody is left out.
+  if (!context.agentsInReach.every((nodeId) => nodeIds.includes(nodeId)))
+    return 'quorum rests on the quorum device: every agent in reach has to answer, and to know what it once stored';
+  if (!counting.some(([, reply]) => reply.unbrokenEpoch > 0)) {
+    const absent = namesOf(electorate, (nodeId) => !nodeIds.includes(nodeId));
+    return `quorum rests on the quorum device, and no node here has held it ever since it was last in a view: waiting for ${absent}`;
+  }
+  return deviceWait(views, electorate, context);
+}
+
+function namesOf(electorate: Electorate, wanted: (nodeId: number) => boolean): string {
+  return electorate.nodes
+    .filter((node) => wanted(node.nodeId))
+    .map((node) => node.name)
+    .join(', ');
+}
+
 function explainNoQuorum(electorate: Electorate, promises: ReadonlyMap<number, PromiseReply>): string {
   const names = (wanted: (reply: PromiseReply | undefined) => boolean): string =>
-    electorate.nodes
-      .filter((node) => wanted(promises.get(node.nodeId)))
-      .map((node) => node.name)
-      .join(', ');
+    namesOf(electorate, (nodeId) => wanted(promises.get(nodeId)));
   const broken = names((reply) => reply !== undefined && !reply.storing);
   if (broken !== '') return `the store of ${broken} does not work, and the others have too few votes`;
   const unknowing = [...promises.values()].every((reply) => !reply.valid);
@@ -208,11 +262,8 @@ function explainNoQuorum(electorate: Electorate, promises: ReadonlyMap<number, P
   return `waiting for ${absent}`;
 }
 
-function newest(
-  selfId: number,
-  replies: readonly (readonly [number, PromiseReply])[],
-): readonly [number, PromiseReply] {
-  const rank = ([nodeId, reply]: readonly [number, PromiseReply]): readonly number[] => [
+function newest(selfId: number, replies: Promises): Promises[number] {
+  const rank = ([nodeId, reply]: Promises[number]): readonly number[] => [
     reply.viewEpoch,
     reply.lastIndex,
     // Among equals ourselves, which saves the transfer.
@@ -257,11 +308,13 @@ export function onLogPart(
   const { snapshot, entries } = message;
   if (!install(log, { viewEpoch: source.viewEpoch, snapshot, afterIndex, entries })) return;
   coordinator.phaseSinceMs = context.nowMs;
-  startView(views, coordinator, false, effects);
+  startView(views, coordinator, context, effects);
 }
 
-function startView(views: Views, coordinator: Coordinator, bootstrap: boolean, effects: Effect[]): void {
+function startView(views: Views, coordinator: Coordinator, context: ViewContext, effects: Effect[]): void {
   const { record } = views.log;
+  const first = firstElectorate(views, coordinator.epoch, context);
+  const granted = [...coordinator.promises].filter(([, reply]) => reply.granted);
   const replies = [...coordinator.promises];
   const oldest = Math.min(...replies.map(([, reply]) => reply.commitIndex));
   const needsSnapshot = oldest < record.snapshot.index;
@@ -270,17 +323,25 @@ function startView(views: Views, coordinator: Coordinator, bootstrap: boolean, e
   coordinator.members = replies
     .map(([nodeId, { incarnation }]) => ({ nodeId, incarnation }))
     .sort((a, b) => a.nodeId - b.nodeId);
-  coordinator.baseIndex = lastIndex(record);
+  coordinator.baseIndex = lastIndex(record) + first.length;
   coordinator.nextIndex = coordinator.baseIndex + 1;
   const view: NewView = {
     type: 'new-view',
     epoch: coordinator.epoch,
     members: coordinator.members,
-    bootstrap,
+    bootstrap: isBootstrap(views, granted, context),
     snapshot: needsSnapshot ? record.snapshot : null,
     afterIndex,
-    entries: entriesAfter(record, afterIndex),
+    entries: [...entriesAfter(record, afterIndex), ...first],
     commitIndex: record.commitIndex,
   };
   effects.push({ type: 'send', message: view });
+}
+
+/** A log without an electorate, new or of an earlier version, begins its next view with one. */
+function firstElectorate(views: Views, epoch: number, { configured, wallMs }: ViewContext): Entry[] {
+  if (views.log.electorate !== null) return [];
+  const index = lastIndex(views.log.record) + 1;
+  const electorate = { ...configured, version: `${epoch}.${index}`, former: null };
+  return [{ index, epoch, command: { type: 'electorate', electorate }, origin: null, wallMs }];
 }

@@ -17,9 +17,10 @@ import {
   setResource,
   stopResource,
 } from './apply-resource.js';
-import type { ApplyResult } from './apply-result.js';
+import { type ApplyResult, done } from './apply-result.js';
 import { markRunning, moveService } from './apply-service.js';
 import { type ClusterOptions, defaultOptions } from './cluster-options.js';
+import type { Electorate } from './electorate.js';
 import type { Group, Rule } from './rules.js';
 import type { ServiceState } from './service-states.js';
 
@@ -30,6 +31,8 @@ export interface ClusterState {
   /** By node id, decimal. */
   readonly nodes: Record<string, NodeRecord>;
   readonly services: Record<string, ServiceRecord>;
+  /** Who votes; absent in a log that no leader of this version has led yet. */
+  electorate?: Electorate;
   readonly groups: Record<string, Group>;
   readonly rules: Record<string, Rule>;
   options: ClusterOptions;
@@ -159,6 +162,8 @@ export type Command =
       /** Parameters to remove. */
       readonly unset: readonly string[];
     }
+  /** The leader's: corosync's configuration has changed, or a change of the electorate is completed. */
+  | { readonly type: 'electorate'; readonly electorate: Electorate }
   /** `purge`: out of rules and of others' `requires` and `after` too. */
   | { readonly type: 'resource-remove'; readonly sid: string; readonly purge: boolean }
   /** Requests `stopped`; the stop may take that long; 0: at once, by force. */
@@ -299,6 +304,8 @@ function applyOne(state: ClusterState, command: Command, index: number): ApplyRe
       return finishDisarm(state, command.expectIndex);
     case 'arm':
       return arm(state, index);
+    case 'electorate':
+      return setElectorate(state, command.electorate);
     case 'node-up':
       return raiseNode(state, command);
     case 'node-state':
@@ -320,6 +327,11 @@ function applyOne(state: ClusterState, command: Command, index: number): ApplyRe
     case 'service-forget':
       return forgetService(state, command.sid, command.expectUid);
   }
+}
+
+function setElectorate(state: ClusterState, electorate: Electorate): ApplyResult {
+  state.electorate = electorate;
+  return done;
 }
 
 export function isFenced(state: ClusterState, nodeId: number, bootId: string): boolean {

@@ -1,6 +1,7 @@
 import { assert } from './assert.js';
 import { type BudgetInput, deriveBudget } from './budget.js';
 import { type Effect, notice } from './effects.js';
+import type { Electorate } from './electorate.js';
 import { newGrants } from './grants.js';
 import { newLease } from './lease.js';
 import { newLrm } from './lrm.js';
@@ -14,7 +15,8 @@ import { newViews } from './views.js';
 
 export function onConfiguration(node: NodeState, configuration: Configuration, now: Now, effects: Effect[]): void {
   const { options } = node;
-  const electorate = { nodes: configuration.nodes, expectedVotes: configuration.expectedVotes };
+  const configured = configuredVotes(configuration);
+  const electorate = node.log.electorate ?? configured;
   const budgetInput: BudgetInput = {
     fenceBoundMs: options.fenceBoundMs,
     kappa: options.watchdog?.kappa ?? 1,
@@ -22,6 +24,7 @@ export function onConfiguration(node: NodeState, configuration: Configuration, n
     maxTimeoutS: options.watchdog?.maxTimeoutS ?? 0,
     tokenMs: configuration.tokenMs,
     consensusMs: configuration.consensusMs,
+    deviceSyncTimeoutMs: configuration.deviceVotes > 0 ? syncTimeoutMs(configuration) : 0,
   };
   const budget = deriveBudget(budgetInput);
   const refusal = options.refusal ?? refusalOf(configuration) ?? budget.problems[0] ?? null;
@@ -29,9 +32,9 @@ export function onConfiguration(node: NodeState, configuration: Configuration, n
     const { selfId } = node.cluster;
     // What was granted, promised and started under the old id would be forgotten under the new one.
     assert(selfId === configuration.localNodeId, `corosync's id of this node went from ${selfId} to another`);
-    Object.assign(node.cluster, { configuration, electorate, budgetInput, budget, refusal });
+    Object.assign(node.cluster, { configuration, configured, electorate, budgetInput, budget, refusal });
   } else {
-    node.cluster = newClusterPart(node, { configuration, electorate, budgetInput, budget, refusal }, now);
+    node.cluster = newClusterPart(node, { configuration, configured, electorate, budgetInput, budget, refusal }, now);
     if (options.watchdog?.active) {
       const text =
         'a former agent has left the watchdog running: it is taken over with the first lease, or resets this node';
@@ -41,13 +44,32 @@ export function onConfiguration(node: NodeState, configuration: Configuration, n
   if (refusal !== null) notice(effects, 'watchdog', 'error', `nothing is started on this node: ${refusal}`);
 }
 
-type Derived = Pick<ClusterPart, 'configuration' | 'electorate' | 'budgetInput' | 'budget' | 'refusal'>;
+/** Corosync's own defaults, for a configuration that does not say. */
+const defaultDeviceTimeoutMs = 10_000;
+const defaultDeviceSyncTimeoutMs = 30_000;
+
+function syncTimeoutMs({ deviceSyncTimeoutMs }: Configuration): number {
+  return deviceSyncTimeoutMs ?? defaultDeviceSyncTimeoutMs;
+}
+
+/** With fewer expected votes than there are votes, two quorums need not share a node: they are never counted so. */
+function configuredVotes(configuration: Configuration): Electorate {
+  const { nodes, deviceVotes } = configuration;
+  const votes = nodes.reduce((sum, node) => sum + node.votes, deviceVotes);
+  const expectedVotes = Math.max(configuration.expectedVotes, votes);
+  if (deviceVotes === 0) return { nodes, expectedVotes };
+  const timeoutMs = configuration.deviceTimeoutMs ?? defaultDeviceTimeoutMs;
+  return { nodes, expectedVotes, deviceVotes, deviceTimeoutMs: timeoutMs + syncTimeoutMs(configuration) };
+}
+
+type Derived = Pick<ClusterPart, 'configuration' | 'configured' | 'electorate' | 'budgetInput' | 'budget' | 'refusal'>;
 
 function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPart {
   const { incarnation, bootId, startedMs } = node.options;
   const selfId = derived.configuration.localNodeId;
   return {
     ...derived,
+    change: null,
     selfId,
     peers: new Map(),
     views: newViews(selfId, incarnation, node.log),
@@ -73,15 +95,11 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
 }
 
 /** Options of corosync that let two partitions be quorate, or a quorum move where no grant is seen (design §2.4). */
-function refusalOf(configuration: Configuration): string | null {
-  const unsafe = ['two_node', 'auto_tie_breaker', 'last_man_standing', 'allow_downscale'].find((option) =>
-    configuration.quorumOptions.includes(option),
-  );
-  if (unsafe !== undefined) {
-    return `corosync's quorum.${unsafe} is on, so two quorums need not share a node: remove it from corosync.conf`;
-  }
-  if (configuration.deviceVotes > 0) {
-    return 'corosync uses a quorum device, which this version does not support: remove quorum.device from corosync.conf';
-  }
-  return null;
+const unsafeOptions = ['auto_tie_breaker', 'last_man_standing', 'allow_downscale', 'device.master_wins'];
+
+function refusalOf({ quorumOptions, deviceVotes }: Configuration): string | null {
+  const alone = deviceVotes === 0 && quorumOptions.includes('two_node') ? 'two_node' : undefined;
+  const unsafe = alone ?? unsafeOptions.find((option) => quorumOptions.includes(option));
+  if (unsafe === undefined) return null;
+  return `corosync's quorum.${unsafe} is on, so two quorums need not share a node: remove it from corosync.conf`;
 }

@@ -28,7 +28,10 @@ export function keepOnly(grants: Grants, viewMembers: ReadonlySet<number>): void
   for (const nodeId of grants.echoes.keys()) if (!viewMembers.has(nodeId)) grants.echoes.delete(nodeId);
 }
 
-/** Milliseconds since this node last granted that one anything, or since this agent started. */
-export function silenceMs(grants: Grants, nodeId: number, nowMs: number): number {
-  return nowMs - Math.max(grants.startedMs, grants.lastGrantMs.get(nodeId) ?? 0);
+/**
+ * Milliseconds since this node last granted that one anything, or since this agent started. `quorateSinceMs`: since when
+ * this node has held quorum, where that counts too.
+ */
+export function silenceMs(grants: Grants, nodeId: number, nowMs: number, quorateSinceMs = 0): number {
+  return Math.max(0, nowMs - Math.max(grants.startedMs, grants.lastGrantMs.get(nodeId) ?? 0, quorateSinceMs));
 }

@@ -1,16 +1,18 @@
 import { mayStart, runsNothing } from './acting.js';
-import { takeoverMs } from './budget.js';
 import { limits } from './cluster-state.js';
 import type { Effect } from './effects.js';
+import { fingerprint, hasDevice, isAbout } from './electorate.js';
 import { grant, silenceMs } from './grants.js';
-import { isHeld, noteEcho, stamp } from './lease.js';
+import { isHeld, noteDelivery, noteEcho, stamp } from './lease.js';
 import { declaresFenced } from './log.js';
 import { probedThrough, results, strays } from './lrm-report.js';
 import type { Heartbeat, LrmReport } from './messages.js';
 import type { ClusterPart, NodeState } from './node-state.js';
 import { heard } from './peers.js';
+import { proveHold } from './quorum-hold.js';
 import { onHeartbeatOf } from './replication.js';
 import { isLeaving, isReleased, lrmMode } from './shutdown.js';
+import { waitMs } from './takeover.js';
 import type { ViewContext } from './views.js';
 
 /** Heartbeats carry the lease's stamps and echoes, what is stored, and what runs here. */
@@ -42,7 +44,8 @@ export function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: Vi
 function newsOf(node: NodeState, cluster: ClusterPart, epoch: number, nowMs: number): string {
   const { lrm, views, protection } = cluster;
   const able = `${canRun(node, cluster)} ${protection.state === 'armed'} ${mayStart(node, cluster, nowMs)}`;
-  return `${lrm.revision} ${epoch} ${views.storing} ${able} ${node.shutdown?.kind} ${isReleased(node, cluster)}`;
+  const { version = '' } = cluster.electorate;
+  return `${lrm.revision} ${epoch} ${views.storing} ${version} ${able} ${node.shutdown?.kind} ${isReleased(node, cluster)}`;
 }
 
 /** A node outside the view has become ripe for its takeover since the last heartbeat: the leader waits to hear it. */
@@ -50,10 +53,26 @@ function takeoverDue(node: NodeState, cluster: ClusterPart, nowMs: number, since
   const { view } = cluster.views;
   if (view === null) return false;
   return Object.values(node.log.committed.nodes).some(({ nodeId, fenceBoundMs }) => {
-    const ripeSinceMs = silenceMs(cluster.grants, nodeId, nowMs) - takeoverMs(fenceBoundMs);
+    const ripeSinceMs = silence(cluster, nodeId, nowMs) - waitMs(cluster.electorate, fenceBoundMs);
     const outside = !view.members.some((member) => member.nodeId === nodeId);
     return outside && ripeSinceMs >= 0 && ripeSinceMs < sinceMs;
   });
+}
+
+/** How long this node has kept silent towards that one; with a quorum device, while it held quorum. */
+function silence({ grants, electorate, views }: ClusterPart, nodeId: number, nowMs: number): number {
+  return silenceMs(grants, nodeId, nowMs, hasDevice(electorate) ? (views.hold.sinceMs ?? nowMs) : 0);
+}
+
+/** Nodes that may be out of reach and alive: all that vote, and all that the log holds, whether configured or not. */
+function outsideNodes(node: NodeState, { views, electorate }: ClusterPart): number[] {
+  if (views.view === null) return [];
+  const members = new Set(views.view.members.map((member) => member.nodeId));
+  const known = [
+    ...electorate.nodes.map((voter) => voter.nodeId),
+    ...Object.values(node.log.committed.nodes).map((record) => record.nodeId),
+  ];
+  return [...new Set(known)].filter((nodeId) => !members.has(nodeId));
 }
 
 function canRun(node: NodeState, { refusal, protection }: ClusterPart): boolean {
@@ -81,8 +100,6 @@ function lrmReport(node: NodeState, cluster: ClusterPart, nowMs: number): LrmRep
 
 function heartbeat(node: NodeState, cluster: ClusterPart, lrm: LrmReport, nowMs: number): Heartbeat {
   const { views, grants, lease } = cluster;
-  const members = new Set(views.view?.members.map((member) => member.nodeId));
-  const outside = views.view === null ? [] : cluster.electorate.nodes.filter((voter) => !members.has(voter.nodeId));
   return {
     type: 'heartbeat',
     incarnation: node.options.incarnation,
@@ -95,9 +112,11 @@ function heartbeat(node: NodeState, cluster: ClusterPart, lrm: LrmReport, nowMs:
     promisedEpoch: node.log.record.promisedEpoch,
     commitIndex: node.log.record.commitIndex,
     storing: views.storing,
+    electorate: cluster.electorate.version ?? '',
+    configured: fingerprint(cluster.configured),
     stored: views.stored,
     echoes: [...grants.echoes].map(([nodeId, echo]) => ({ nodeId, ...echo })),
-    silences: outside.map(({ nodeId }) => ({ nodeId, silenceMs: silenceMs(grants, nodeId, nowMs) })),
+    silences: outsideNodes(node, cluster).map((nodeId) => ({ nodeId, silenceMs: silence(cluster, nodeId, nowMs) })),
     lrm,
     load: cluster.load,
   };
@@ -131,7 +150,16 @@ export function onHeartbeat(
     if (grants.echoes.get(fromId)?.incarnation !== heartbeat.incarnation) cluster.heartbeatDue = true;
     grant(grants, fromId, heartbeat.incarnation, heartbeat.seq, context.nowMs);
   }
+  if (fromId === selfId) onOwnHeartbeat(cluster, heartbeat, context);
   for (const echo of heartbeat.echoes) {
-    if (echo.nodeId === selfId) noteEcho(lease, fromId, echo.incarnation, echo.seq);
+    if (echo.nodeId === selfId) noteEcho(lease, fromId, echo.incarnation, echo.seq, heartbeat.electorate);
   }
+}
+
+function onOwnHeartbeat(cluster: ClusterPart, heartbeat: Heartbeat, { quorate, nowMs }: ViewContext): void {
+  const { lease, views, configured, electorate } = cluster;
+  const sentMs = noteDelivery(lease, heartbeat.incarnation, heartbeat.seq);
+  if (!quorate || sentMs === null || !isAbout(configured, electorate)) return;
+  const inView = views.view !== null && views.view.epoch === heartbeat.epoch;
+  proveHold(views.hold, sentMs, inView ? heartbeat.epoch : 0, nowMs);
 }

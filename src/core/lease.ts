@@ -1,4 +1,4 @@
-import { type Electorate, quorumValue } from './electorate.js';
+import { deviceValue, type Electorate, quorumValue } from './electorate.js';
 
 /**
  * The lease of this node (design §2.1): it lasts `leaseMs` from the moment before the newest heartbeat was sent
@@ -11,8 +11,12 @@ export interface Lease {
   nextSeq: number;
   /** When each heartbeat was about to be sent; ascending, at most `heartbeatsKept`. */
   sent: { readonly seq: number; readonly atMs: number }[];
-  /** Highest of our sequence numbers that each other node has echoed. */
-  readonly echoed: Map<number, number>;
+  /** Highest of our sequence numbers that each other node has echoed, and the electorate it went by last. */
+  readonly echoed: Map<number, { readonly seq: number; readonly version: string }>;
+  /** Highest of our sequence numbers that corosync has delivered back to us. */
+  deliveredSeq: number;
+  /** Agents that must all have echoed where the device's votes are needed; null: they do not count now. */
+  agentsInReach: readonly number[] | null;
   /** CLOCK_BOOTTIME; 0: never held. Never goes back. */
   deadlineMs: number;
 }
@@ -21,7 +25,17 @@ export interface Lease {
 const heartbeatsKept = 600;
 
 export function newLease(selfId: number, incarnation: string, leaseMs: number): Lease {
-  return { selfId, incarnation, leaseMs, nextSeq: 1, sent: [], echoed: new Map(), deadlineMs: 0 };
+  return {
+    selfId,
+    incarnation,
+    leaseMs,
+    nextSeq: 1,
+    sent: [],
+    echoed: new Map(),
+    deliveredSeq: 0,
+    agentsInReach: null,
+    deadlineMs: 0,
+  };
 }
 
 /** Takes the next sequence number and notes the time; call it before the heartbeat is sent, never after. */
@@ -31,10 +45,20 @@ export function stamp(lease: Lease, nowMs: number): number {
   return seq;
 }
 
-/** Another node promises: it has delivered our heartbeat `seq` and grants us a lease from its sending. */
-export function noteEcho(lease: Lease, fromId: number, incarnation: string, seq: number): void {
+/**
+ * Another node promises: it has delivered our heartbeat `seq` and grants us a lease from its sending. `version` names the
+ * electorate that it goes by.
+ */
+export function noteEcho(lease: Lease, fromId: number, incarnation: string, seq: number, version: string): void {
   if (incarnation !== lease.incarnation || fromId === lease.selfId || seq >= lease.nextSeq) return;
-  lease.echoed.set(fromId, Math.max(seq, lease.echoed.get(fromId) ?? 0));
+  lease.echoed.set(fromId, { seq: Math.max(seq, lease.echoed.get(fromId)?.seq ?? 0), version });
+}
+
+/** Corosync has delivered our own heartbeat: it was alive when that was sent. Null: not one of ours, or too old. */
+export function noteDelivery(lease: Lease, incarnation: string, seq: number): number | null {
+  if (incarnation !== lease.incarnation || seq >= lease.nextSeq) return null;
+  lease.deliveredSeq = Math.max(lease.deliveredSeq, seq);
+  return lease.sent.find((heartbeat) => heartbeat.seq === seq)?.atMs ?? null;
 }
 
 /**
@@ -43,12 +67,37 @@ export function noteEcho(lease: Lease, fromId: number, incarnation: string, seq:
  */
 export function renew(lease: Lease, electorate: Electorate, quorate: boolean): boolean {
   if (!quorate) return false;
-  const newest = lease.nextSeq - 1;
-  const seq = quorumValue(electorate, new Map([...lease.echoed, [lease.selfId, newest]]));
+  const seq = Math.max(echoedByNodes(lease, electorate) ?? 0, echoedWithDevice(lease, electorate) ?? 0);
   const sentAt = lease.sent.find((heartbeat) => heartbeat.seq === seq);
   if (sentAt === undefined || sentAt.atMs + lease.leaseMs <= lease.deadlineMs) return false;
   lease.deadlineMs = sentAt.atMs + lease.leaseMs;
   return true;
+}
+
+/**
+ * Only those who go by the same electorate as this node count: once a change is stored by a quorum of the former
+ * electorate, that one makes nobody's lease any more, however late some node hears of the change.
+ */
+function echoes(lease: Lease, electorate: Electorate): Map<number, number> {
+  const same = [...lease.echoed].filter(([, { version }]) => version === (electorate.version ?? ''));
+  return new Map(same.map(([nodeId, { seq }]) => [nodeId, seq]));
+}
+
+function echoedByNodes(lease: Lease, electorate: Electorate): number | undefined {
+  return quorumValue(electorate, echoes(lease, electorate).set(lease.selfId, lease.nextSeq - 1));
+}
+
+/**
+ * The device echoes nothing: what counts instead is what corosync, quorate by its vote, has delivered back. A stopped
+ * corosync delivers nothing, and an agent in reach that does not grant has a say.
+ */
+function echoedWithDevice(lease: Lease, electorate: Electorate): number | undefined {
+  if (lease.agentsInReach === null) return undefined;
+  return deviceValue(
+    electorate,
+    [...new Set([...lease.agentsInReach, lease.selfId])],
+    echoes(lease, electorate).set(lease.selfId, lease.deliveredSeq),
+  );
 }
 
 export function isHeld(lease: Lease, nowMs: number): boolean {

@@ -1,5 +1,6 @@
 import { assert } from './assert.js';
 import { type ApplyResult, apply, type ClusterState, type Command, emptyState, isFenced } from './cluster-state.js';
+import type { Electorate } from './electorate.js';
 import type { Entry, Snapshot } from './messages.js';
 
 /** What a node keeps on disk of the log; immutable, so that it can be written while the log goes on. */
@@ -29,6 +30,8 @@ export interface Log {
   record: DurableRecord;
   /** Result of all commands up to record.commitIndex; nothing may act on anything newer. */
   committed: ClusterState;
+  /** The last electorate in the log, committed or not: what promises, commits and leases go by. Null: there is none yet. */
+  electorate: Electorate | null;
 }
 
 /** Where nothing is stored; `lost`: where something was. It has promised nothing and knows nothing (design §3). */
@@ -49,18 +52,32 @@ export function openLog(record: DurableRecord): Log {
   const log: Log = {
     record: { ...record, commitIndex: record.snapshot.index },
     committed: structuredClone(record.snapshot.state),
+    electorate: null,
   };
   commitTo(log, record.commitIndex, () => undefined);
+  noteElectorate(log);
   return log;
+}
+
+/** A change of the electorate counts for a node as soon as its log holds it, for the others may have committed it. */
+function noteElectorate(log: Log): void {
+  const uncommitted = entriesAfter(log.record, log.record.commitIndex).findLast(
+    ({ command }) => command.type === 'electorate',
+  );
+  const command = uncommitted?.command;
+  log.electorate = command?.type === 'electorate' ? command.electorate : (log.committed.electorate ?? null);
 }
 
 export function lastIndex(record: DurableRecord): number {
   return record.snapshot.index + record.entries.length;
 }
 
-/** No command was ever stored here; if that is so of all nodes, none was ever committed. */
+/** Nothing but the first electorate was ever stored here; if that is so of all nodes, nothing else was ever committed. */
 export function isBlank(record: DurableRecord): boolean {
-  return !record.lost && lastIndex(record) === 0;
+  if (record.lost || record.snapshot.index > 0) return false;
+  return (
+    record.entries.length === 0 || (record.entries.length === 1 && record.entries[0]?.command.type === 'electorate')
+  );
 }
 
 export function entriesAfter(record: DurableRecord, index: number): readonly Entry[] {
@@ -81,6 +98,7 @@ export function follows(record: DurableRecord, entries: readonly Entry[]): boole
 export function append(log: Log, entries: readonly Entry[]): void {
   assert(follows(log.record, entries), `entry ${entries[0]?.index} does not follow ${lastIndex(log.record)}`);
   log.record = { ...log.record, entries: [...log.record.entries, ...entries] };
+  if (entries.some(({ command }) => command.type === 'electorate')) noteElectorate(log);
 }
 
 /** A log as one node hands it to another: `entries` follow on `afterIndex`, which the snapshot, if there is one, reaches. */
@@ -112,6 +130,7 @@ export function install(log: Log, transfer: LogTransfer): boolean {
     `log of view ${transfer.viewEpoch} has a gap behind ${base.commitIndex}`,
   );
   log.record = { ...base, viewEpoch: transfer.viewEpoch, entries: [...kept, ...fresh] };
+  noteElectorate(log);
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { type Command, isFenced, type NodeRecord } from './cluster-state.js';
-import { nodeName } from './electorate.js';
+import { isVoter, nodeName } from './electorate.js';
 import type { ManagerInput } from './manager-round.js';
 import type { Heartbeat } from './messages.js';
 import { needsFencing } from './service-states.js';
@@ -77,7 +77,7 @@ function absentNode(node: NodeRecord, holds: boolean, input: ManagerInput): Comm
 
 /** Out of corosync's node list, it is gone, and some time later forgotten. */
 function withoutServices({ nodeId, state }: NodeRecord, { electorate, memory, nowMs }: ManagerInput): Command | null {
-  if (electorate.nodes.some((voter) => voter.nodeId === nodeId)) return null;
+  if (isVoter(electorate, nodeId)) return null;
   if (state !== 'gone') return { type: 'node-state', nodeId, state: 'gone' };
   const sinceMs = memory.goneSinceMs.get(nodeId) ?? nowMs;
   memory.goneSinceMs.set(nodeId, sinceMs);

@@ -1,4 +1,5 @@
 import type { ClusterState, Command } from './cluster-state.js';
+import type { Electorate } from './electorate.js';
 import type { ErrorCode } from './errors.js';
 import type { NodeLoad, ServiceLoad } from './usage.js';
 
@@ -78,6 +79,10 @@ export interface Heartbeat {
   readonly promisedEpoch: number;
   readonly commitIndex: number;
   readonly storing: boolean;
+  /** Version of the electorate that its echoes go by; empty: none is in its log. */
+  readonly electorate: string;
+  /** Fingerprint of the votes in its corosync's configuration. */
+  readonly configured: string;
   /** Last acknowledgement, repeated. */
   readonly stored: Ack | null;
   /** For each node whose heartbeat was granted: the last sequence number delivered from it. */
@@ -117,8 +122,12 @@ export interface PromiseReply {
   readonly commitIndex: number;
   /** Knows what it ever acknowledged; false after a lost or damaged store. */
   readonly valid: boolean;
-  /** No command was ever stored here. */
+  /** Nothing but a first electorate was ever stored here. */
   readonly blank: boolean;
+  /** The last in its log, committed or not; null: none. */
+  readonly electorate: Electorate | null;
+  /** View since which it has held quorum without a gap; 0: there was one. */
+  readonly unbrokenEpoch: number;
 }
 
 /** The leader asks the node with the newest state for what lies behind `afterIndex`. */

@@ -51,6 +51,9 @@ export interface Configuration {
   readonly tokenMs: number;
   readonly consensusMs: number;
   readonly quorumOptions: readonly string[];
+  /** Corosync's quorum.device.timeout and .sync_timeout, milliseconds; absent: corosync's defaults. */
+  readonly deviceTimeoutMs?: number;
+  readonly deviceSyncTimeoutMs?: number;
 }
 
 export interface NodeState {
@@ -85,7 +88,12 @@ export interface CompiledFor {
 export interface ClusterPart {
   readonly selfId: number;
   configuration: Configuration;
+  /** The votes of corosync's configuration. */
+  configured: Electorate;
+  /** What counts: the log's, or where none is in the log the configured one. */
   electorate: Electorate;
+  /** The change of the electorate that is under way, and since when it is known here to be committed. */
+  change: { readonly version: string; readonly sinceMs: number } | null;
   budgetInput: BudgetInput;
   budget: Budget;
   /** Why nothing is started here; null: services are welcome. */

@@ -2,21 +2,24 @@ import { act, resetIfFenced, watchLease } from './acting.js';
 import { considerView, onFetch, onLogPart, onPrepare, onPromise } from './candidacy.js';
 import { onConfiguration } from './configuration.js';
 import { type Effect, notice } from './effects.js';
+import { isAbout } from './electorate.js';
 import { keepOnly } from './grants.js';
 import { onHeartbeat, sendHeartbeat } from './heartbeats.js';
 import { type DurableRecord, openLog } from './log.js';
 import { onOutcome } from './lrm-outcome.js';
 import { manage } from './manager-turn.js';
-import { groupMembers, isInquorate, isQuorate, newMembership } from './membership.js';
+import { groupMembers, isInquorate, isQuorate, newMembership, sameRing } from './membership.js';
 import type { Message } from './messages.js';
 import type { ClusterPart, NodeEvent, NodeOptions, NodeState, Now } from './node-state.js';
 import { joined } from './peers.js';
 import { onWatchdog } from './protection.js';
+import { breakHold, expireHold, startRing } from './quorum-hold.js';
+import { reconfigure } from './reconfiguration.js';
 import { onAck, onAppend, onCommit, onNewView } from './replication.js';
 import { onLocalRequest, onRequest, refuse } from './requests.js';
 import { onSaved, onSaveFailed } from './saving.js';
 import { onShutdown } from './shutdown.js';
-import { leaveView, type ViewContext } from './views.js';
+import { deviceCounts, electorateOf, leaveView, type ViewContext } from './views.js';
 
 /** One node: a function of state and event to effects. Time, randomness and I/O are the caller's. */
 
@@ -29,6 +32,8 @@ export function step(node: NodeState, event: NodeEvent, now: Now): Effect[] {
   if (event.type === 'configuration') onConfiguration(node, event.configuration, now, effects);
   const { cluster } = node;
   if (cluster === null) return rejectEarly(event, effects);
+  expireHold(cluster.views.hold, cluster.budget.rideThroughMs, now.bootMs);
+  if (!isAbout(cluster.configured, cluster.electorate)) breakHold(cluster.views.hold);
   const context = viewContext(node, cluster, now);
   onEvent(node, cluster, event, context, effects);
   afterEvent(node, cluster, now, effects);
@@ -43,7 +48,9 @@ function rejectEarly(event: NodeEvent, effects: Effect[]): Effect[] {
 
 function viewContext(node: NodeState, cluster: ClusterPart, now: Now): ViewContext {
   return {
-    electorate: cluster.electorate,
+    configured: cluster.configured,
+    agentsInReach: groupMembers(node.membership),
+    rideThroughMs: cluster.budget.rideThroughMs,
     peers: cluster.peers,
     quorate: isQuorate(node.membership),
     nowMs: now.bootMs,
@@ -63,7 +70,7 @@ function onEvent(
     case 'configuration':
       return;
     case 'quorum':
-      onQuorum(node, event, effects);
+      onQuorum(node, cluster, event, effects);
       break;
     case 'ring':
       node.membership.ring = event.ring;
@@ -147,8 +154,15 @@ function onMessage(
   }
 }
 
-function onQuorum(node: NodeState, event: NodeEvent & { type: 'quorum' }, effects: Effect[]): void {
+function onQuorum(
+  node: NodeState,
+  cluster: ClusterPart,
+  event: NodeEvent & { type: 'quorum' },
+  effects: Effect[],
+): void {
   const before = node.membership.quorum;
+  if (!event.quorate) breakHold(cluster.views.hold);
+  else if (!sameRing(before?.ring ?? null, event.ring)) startRing(cluster.views.hold);
   node.membership.quorum = event;
   const members = event.members.join(' ');
   if (before?.quorate !== event.quorate || before.members.join(' ') !== members) {
@@ -178,9 +192,12 @@ function afterEvent(node: NodeState, cluster: ClusterPart, now: Now, effects: Ef
   syncPeers(node, cluster, now.bootMs);
   if (isInquorate(node.membership)) leaveView(cluster.views);
   const context = viewContext(node, cluster, now);
+  cluster.electorate = electorateOf(cluster.views, context);
+  cluster.lease.agentsInReach = deviceCounts(cluster.electorate, context) ? context.agentsInReach : null;
   considerView(cluster.views, context, effects);
   const members = cluster.views.view?.members ?? [];
   keepOnly(cluster.grants, new Set(members.map((member) => member.nodeId)));
+  reconfigure(node, cluster, context, effects);
   manage(node, cluster, context, effects);
   watchLease(node, cluster, context, effects);
   resetIfFenced(node, cluster, effects);

@@ -1,10 +1,10 @@
 import type { ApplyResult, Command } from './cluster-state.js';
 import { type Effect, notice } from './effects.js';
-import { nodeName, quorumValue } from './electorate.js';
+import { deviceValue, nodeName, quorumValue } from './electorate.js';
 import { append, commitTo, follows, install, lastIndex } from './log.js';
 import type { Ack, Append, Commit, Entry, Heartbeat, Message, NewView } from './messages.js';
 import { save } from './saving.js';
-import { hasCaughtUp, type ViewContext, type Views } from './views.js';
+import { type Coordinator, deviceCounts, electorateOf, hasCaughtUp, type ViewContext, type Views } from './views.js';
 
 /** Life in a view: its log adopted, entries appended, stored by a quorum, committed; heartbeats repeat what was lost. */
 
@@ -33,8 +33,9 @@ export function onNewView(
   views.refusals = 0;
   advance(views, message.commitIndex, effects);
   save(views, effects);
-  const names = message.members.map((member) => nodeName(context.electorate, member.nodeId));
-  const leader = nodeName(context.electorate, fromId);
+  const electorate = electorateOf(views, context);
+  const names = message.members.map((member) => nodeName(electorate, member.nodeId));
+  const leader = nodeName(electorate, fromId);
   notice(effects, 'view', 'info', `view ${message.epoch}: ${leader} leads ${names.join(', ')}`, {
     epoch: message.epoch,
     leader,
@@ -88,7 +89,7 @@ export function onAck(views: Views, fromId: number, message: Ack, context: ViewC
   if (coordinator === null || coordinator.epoch !== message.epoch || !message.valid) return;
   if (coordinator.phase !== 'starting' && coordinator.phase !== 'active') return;
   coordinator.acks.set(fromId, Math.max(message.index, coordinator.acks.get(fromId) ?? 0));
-  const stored = quorumValue(context.electorate, coordinator.acks);
+  const stored = storedIndex(views, coordinator, context);
   if (stored === undefined || stored < coordinator.baseIndex) return;
   if (coordinator.phase === 'starting') {
     coordinator.phase = 'active';
@@ -98,6 +99,19 @@ export function onAck(views: Views, fromId: number, message: Ack, context: ViewC
   }
   effects.push({ type: 'send', message: { type: 'commit', epoch: coordinator.epoch, commitIndex: stored } });
   advance(views, stored, effects);
+}
+
+/**
+ * What a quorum has stored in the view. With the device's votes: what every member has, since any of them may be the one
+ * that goes on with it.
+ */
+function storedIndex(views: Views, { members, acks }: Coordinator, context: ViewContext): number | undefined {
+  const electorate = electorateOf(views, context);
+  const byNodes = quorumValue(electorate, acks);
+  if (!deviceCounts(electorate, context)) return byNodes;
+  const memberIds = members.map((member) => member.nodeId);
+  const withDevice = deviceValue(electorate, memberIds, acks);
+  return withDevice === undefined ? byNodes : Math.max(withDevice, byNodes ?? 0);
 }
 
 export function onCommit(views: Views, fromId: number, message: Commit, effects: Effect[]): void {

@@ -84,5 +84,7 @@ export function promiseReply(
     commitIndex: record.commitIndex,
     valid: record.valid,
     blank: isBlank(record),
+    electorate: views.log.electorate,
+    unbrokenEpoch: views.hold.unbrokenEpoch,
   };
 }

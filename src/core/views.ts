@@ -1,7 +1,8 @@
-import type { Electorate } from './electorate.js';
+import { type Electorate, hasDevice, sameVotes } from './electorate.js';
 import type { DurableRecord, Log } from './log.js';
 import type { Ack, PromiseReply, ViewMember } from './messages.js';
 import type { Peers } from './peers.js';
+import { breakHold, newQuorumHold, type QuorumHold } from './quorum-hold.js';
 
 /**
  * Viewstamped replication (Liskov and Cowling, 2012) over corosync's membership: the lowest live node of a
@@ -13,6 +14,7 @@ export interface Views {
   readonly selfId: number;
   readonly incarnation: string;
   readonly log: Log;
+  readonly hold: QuorumHold;
   /** The last save worked. While false this node promises and acknowledges nothing, but stays in the view. */
   storing: boolean;
   /** What was last asked to be saved. */
@@ -77,7 +79,12 @@ export interface Coordinator {
 
 /** What the rest of the core knows that the protocol needs. */
 export interface ViewContext {
-  readonly electorate: Electorate;
+  /** The votes of corosync's configuration. */
+  readonly configured: Electorate;
+  /** Agents that a message sent now reaches, this node's own among them. */
+  readonly agentsInReach: readonly number[];
+  /** What a ring may take to reform, the quorum device included, milliseconds. */
+  readonly rideThroughMs: number;
   readonly peers: Peers;
   /** Corosync says quorate, in the ring in which messages are delivered. */
   readonly quorate: boolean;
@@ -90,6 +97,7 @@ export function newViews(selfId: number, incarnation: string, log: Log): Views {
     selfId,
     incarnation,
     log,
+    hold: newQuorumHold(),
     storing: true,
     asked: null,
     unsavedSinceMs: 0,
@@ -124,8 +132,22 @@ export function isSettledLeader(views: Views): boolean {
   );
 }
 
+/** Who counts: the log's electorate, or before there is one that of corosync's configuration. */
+export function electorateOf(views: Views, context: ViewContext): Electorate {
+  return views.log.electorate ?? context.configured;
+}
+
+/**
+ * May the device's votes be counted now? Corosync, which knows whether it gives them, must be speaking of this
+ * electorate; while that changes the device counts nowhere.
+ */
+export function deviceCounts(electorate: Electorate, context: ViewContext): boolean {
+  return context.quorate && hasDevice(electorate) && !electorate.former && sameVotes(electorate, context.configured);
+}
+
 /** Quorum is gone for sure, or corosync is: a partition without quorum has no view. */
 export function leaveView(views: Views): void {
   views.view = null;
   views.coordinator = null;
+  breakHold(views.hold);
 }
