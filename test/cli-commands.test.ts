@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import type { Mutation } from '../src/agent/control.js';
 import type { PeerCredentials } from '../src/api/peer-authority.js';
 import { createStatusServer } from '../src/api/status-server.js';
 import { HoldfastError } from '../src/core/errors.js';
-import { FakeAgentControl, fittingTiming, healthyReport } from './fake-agent-control.js';
+import { FakeAgentControl, fittingTiming, healthyReport, somePreview } from './fake-agent-control.js';
 
 const binary = fileURLToPath(new URL('../bundle/bin/holdfast.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
@@ -110,8 +112,245 @@ t.test('changes', async (t) => {
   t.match(control.mutations.at(-1), { options: { state: 'disabled' } });
   t.match(await run(['enable', 'ocf:web']), { exitCode: 0, stdout: 'enabled ocf:web\n' });
   const removed = await run(['remove', 'ocf:web', '--json']);
-  t.same(JSON.parse(removed.stdout), { sid: 'ocf:web', index: control.mutations.length });
+  const answer = { sid: 'ocf:web', index: control.mutations.length, warnings: [], comigrated: [] };
+  t.same(JSON.parse(removed.stdout), answer);
   t.match(await run(['remove', 'ocf:web']), { exitCode: 1, stderr: /no resource ocf:web/ });
+});
+
+/** What is typed, what the agent is asked for, and what is said. */
+const changes: readonly (readonly [string, Mutation, RegExp])[] = [
+  [
+    'add vm:100 --max_restart 2 --max_relocate 0 --failback 0 --group g --state enabled --node node2',
+    {
+      type: 'add',
+      sid: 'vm:100',
+      options: { maxRestart: 2, maxRelocate: 0, failback: false, group: 'g', state: 'started' },
+      node: 'node2',
+    },
+    /^added vm:100$/,
+  ],
+  [
+    'set 100 --max-relocate 3 --auto-rebalance 0 --priority -7 --requires vm:1,ct:2 --cpus 1.5 --memory 64',
+    {
+      type: 'set',
+      sid: '100',
+      options: {
+        maxRelocate: 3,
+        autoRebalance: false,
+        priority: -7,
+        requires: ['vm:1', 'ct:2'],
+        cpus: 1.5,
+        memoryMiB: 64,
+      },
+      unset: [],
+    },
+    /^changed vm:100$/,
+  ],
+  [
+    'set vm:100 --delete max_relocate,group --unset memory',
+    { type: 'set', sid: 'vm:100', options: {}, unset: ['memoryMiB', 'maxRelocate', 'group'] },
+    /^changed vm:100$/,
+  ],
+  ['start vm:100', { type: 'set', sid: 'vm:100', options: { state: 'started' }, unset: [] }, /^enabled vm:100$/],
+  [
+    'migrate 100 node2',
+    { type: 'move', sid: '100', kind: 'migrate', node: 'node2' },
+    /^vm:100 is to be moved to node2$/,
+  ],
+  ['relocate 100 node2', { type: 'move', sid: '100', kind: 'relocate', node: 'node2' }, /moved to node2$/],
+  ['crm-command migrate 100 n2', { type: 'move', sid: '100', kind: 'migrate', node: 'n2' }, /moved to n2$/],
+  ['crm-command relocate 100 n2', { type: 'move', sid: '100', kind: 'relocate', node: 'n2' }, /moved to n2$/],
+  ['stop vm:100', { type: 'stop', sid: 'vm:100', timeoutS: null }, /^stopping vm:100$/],
+  ['stop vm:100 30', { type: 'stop', sid: 'vm:100', timeoutS: 30 }, /^stopping vm:100$/],
+  ['crm-command stop 100 0', { type: 'stop', sid: '100', timeoutS: 0 }, /^stopping vm:100$/],
+  [
+    'groupadd g --nodes n1:2,n2 --restricted --nofailback 0',
+    {
+      type: 'group-add',
+      name: 'g',
+      options: {
+        nodes: [
+          { name: 'n1', priority: 2 },
+          { name: 'n2', priority: 0 },
+        ],
+        restricted: true,
+        nofailback: false,
+      },
+    },
+    /^added group g$/,
+  ],
+  [
+    'groupset g --comment c --delete restricted',
+    { type: 'group-set', name: 'g', options: { comment: 'c' }, unset: ['restricted'] },
+    /^changed group g$/,
+  ],
+  ['groupremove g', { type: 'group-remove', name: 'g' }, /^removed group g$/],
+  [
+    'rules add node-affinity r --resources vm:100,7 --nodes n1 --strict 1 --disable',
+    {
+      type: 'rule-add',
+      id: 'r',
+      ruleType: 'node-affinity',
+      options: { resources: ['vm:100', '7'], nodes: [{ name: 'n1', priority: 0 }], strict: true, disabled: true },
+      force: false,
+    },
+    /^added rule r$/,
+  ],
+  [
+    'rules set node-affinity r --affinity negative --force --delete disable',
+    {
+      type: 'rule-set',
+      id: 'r',
+      ruleType: 'node-affinity',
+      options: { affinity: 'negative' },
+      unset: ['disabled'],
+      force: true,
+    },
+    /^changed rule r$/,
+  ],
+  ['rules remove r', { type: 'rule-remove', id: 'r' }, /^removed rule r$/],
+  [
+    'options ha=static ha-auto-rebalance-hold-duration=6 ha-auto-rebalance-threshold=25 freeze-limit=0',
+    {
+      type: 'options',
+      changes: { scheduler: 'static', autoRebalanceHoldS: 60, autoRebalanceThreshold: 0.25, freezeLimitS: 0 },
+    },
+    /^changed the options$/,
+  ],
+  ['maintenance enable n1', { type: 'maintenance', node: 'n1', enabled: true }, /^n1 goes into maintenance$/],
+  [
+    'crm-command node-maintenance disable n1',
+    { type: 'maintenance', node: 'n1', enabled: false },
+    /^n1 comes out of maintenance$/,
+  ],
+  ['disarm', { type: 'disarm', mode: 'freeze' }, /^disarming \(freeze\)/],
+  ['disarm ignore', { type: 'disarm', mode: 'ignore' }, /^disarming \(ignore\)/],
+  ['crm-command disarm-ha ignore', { type: 'disarm', mode: 'ignore' }, /^disarming \(ignore\)/],
+  ['arm', { type: 'arm' }, /^arming$/],
+  ['crm-command arm-ha', { type: 'arm' }, /^arming$/],
+  ['confirm-off n1 --yes', { type: 'confirm-off', node: 'n1' }, /^n1 is taken to be off$/],
+  ['remove 100 --purge', { type: 'remove', sid: '100', purge: true }, /^stopping and removing vm:100$/],
+];
+
+t.test('every command of the cluster, and a dry run of it', async (t) => {
+  for (const [typed, mutation, said] of changes) {
+    const args = typed.split(' ');
+    const before = control.mutations.length;
+    const dry = await run([...args, '--dry-run']);
+    t.match(dry, { exitCode: 0, stderr: '', stdout: /relocate ocf:web node1 -> node2.*nothing was changed/s }, typed);
+    t.same(control.previews.at(-1), mutation, typed);
+    t.equal(control.mutations.length, before, 'a dry run changes nothing');
+    const made = await run(args);
+    t.match({ ...made, stdout: made.stdout.trimEnd() }, { exitCode: 0, stdout: said, stderr: '' }, typed);
+    t.same(control.mutations.slice(before), [mutation], typed);
+  }
+  control.refusal = new HoldfastError('HF_CONFLICT', 'rule r forbids it');
+  t.match(await run(['arm', '--dry-run']), { exitCode: 3, stdout: '', stderr: 'holdfast: rule r forbids it\n' });
+  control.refusal = null;
+  t.same(JSON.parse((await run(['arm', '--dry-run', '--json'])).stdout), somePreview);
+});
+
+t.test('what else is to be known is said', async (t) => {
+  await run(['add', 'vm:100']);
+  control.told = { warnings: ['rule r prefers node1'], comigrated: ['vm:101'] };
+  t.match(await run(['migrate', '100', 'node2']), {
+    exitCode: 0,
+    stdout: 'vm:100 is to be moved to node2\nvm:101 moves too, for a rule keeps them together\n',
+    stderr: 'warning: rule r prefers node1\n',
+  });
+  control.told = { warnings: [], comigrated: [] };
+  await run(['remove', '100']);
+});
+
+t.test('reasons, rules, groups, options', async (t) => {
+  await run(['add', 'vm:100']);
+  await run(['groupadd', 'g', '--nodes', 'n1']);
+  await run(['rules', 'add', 'resource-affinity', 'r', '--resources', 'vm:100,vm:7', '--affinity', 'negative']);
+  const looks: readonly (readonly [string, RegExp])[] = [
+    ['explain 100', /^vm:100: started on node1\n {2}it runs on node1 since 17\nnode1: here\n/],
+    ['decisions', /decision 1\n.* 2 {2}decision 2\n$/],
+    ['decisions --limit 1', /^[^\n]* 2 {2}decision 2\n$/],
+    ['groupconfig', /^group: g\n\tnodes n1\n$/],
+    ['rules list', /^r: vm:100, vm:7 on different nodes\n$/],
+    ['rules config r', /^resource-affinity: r\n\tresources vm:100,vm:7\n\taffinity negative\n$/],
+    ['rules list --resource 7', /^r: /],
+    ['rules list --resource vm:8', /^$/],
+    ['rules list --type node-affinity', /^$/],
+    ['options', /^ha=static\n.*\nfreeze-limit=0\n$/s],
+    ['config --type vm', /^vm:100\n/],
+    ['config --type ct', /^$/],
+    ['config 100', /^vm:100\n/],
+    ['status --verbose', /^quorum OK.*one service.*option ha=basic/s],
+  ];
+  for (const [typed, said] of looks) {
+    t.match(await run(typed.split(' ')), { exitCode: 0, stdout: said, stderr: '' }, typed);
+    t.ok(JSON.parse((await run([...typed.split(' '), '--json'])).stdout), `${typed} --json`);
+  }
+  t.match(await run(['explain', 'vm:1']), { exitCode: 1, stderr: /no resource vm:1/ });
+  await run(['remove', '100']);
+});
+
+t.test('shutdown waits until nothing runs here', async (t) => {
+  const { length } = control.prepared;
+  t.match(await run(['shutdown', 'reboot']), { exitCode: 0, stdout: /nothing .* runs .* \(reboot\)/, stderr: '' });
+  t.match(JSON.parse((await run(['shutdown', '--json'])).stdout), { prepared: true });
+  t.same(control.prepared.slice(length), ['reboot', 'poweroff']);
+  const path = join(directory, 'slow.sock');
+  let asked = 0;
+  const slow = createHttpServer((_request, response) => {
+    asked += 1;
+    response.end(JSON.stringify({ prepared: asked === 3 }));
+  }).listen(path);
+  t.match(await run(['shutdown', '--socket', path]), { exitCode: 0 });
+  t.equal(asked, 3, 'it asks again until it is prepared');
+  slow.close();
+});
+
+t.test('import', async (t) => {
+  const files = join(directory, 'pve');
+  mkdirSync(join(files, 'ha'), { recursive: true });
+  writeFileSync(join(files, 'ha', 'groups.cfg'), 'group: web\n\tnodes n1:2,n2\n');
+  writeFileSync(join(files, 'ha', 'resources.cfg'), 'vm: 100\n\tgroup web\n\tstate enabled\n\nvm: 101\n');
+  writeFileSync(
+    join(files, 'ha', 'rules.cfg'),
+    'resource-affinity: apart\n\tresources vm:100,vm:101\n\taffinity negative\n',
+  );
+  writeFileSync(join(files, 'datacenter.cfg'), 'ha: shutdown_policy=migrate\n');
+  const before = control.mutations.length;
+  t.match(await run(['import', files]), {
+    exitCode: 3,
+    stdout: /refused ha\/resources.cfg:1: vm:100: this version cannot run resources of type vm yet/,
+    stderr: /nothing was imported, for 2 things cannot be taken over: .*--partial/,
+  });
+  t.match(JSON.parse((await run(['import', files, '--json'])).stdout), { error: { code: 'HF_CONFLICT' }, done: [] });
+  t.equal(control.mutations.length, before);
+
+  control.report = { ...healthyReport, resourceTypes: ['vm'] };
+  t.match(await run(['import', files, '--dry-run']), {
+    exitCode: 0,
+    stdout:
+      /changed ha\/resources.cfg:3: .*\nwould take over group web\n.*dry run\): 5 to take over, 0 there already\n$/s,
+  });
+  t.equal(control.mutations.length, before);
+  t.match(await run(['import', files]), {
+    exitCode: 0,
+    stdout: /imported group web\n.*5 imported, 0 there already\n$/s,
+  });
+  const types = control.mutations.slice(before).map((mutation) => mutation.type);
+  t.same(types, ['group-add', 'add', 'add', 'rule-add', 'options'], 'in an order in which each finds what it names');
+  const again = control.mutations.length;
+  t.match(await run(['import', files]), { exitCode: 0, stdout: /0 imported, 5 there already\n$/ });
+  t.equal(control.mutations.length, again, 'a second time it does nothing');
+
+  writeFileSync(join(files, 'ha', 'resources.cfg'), 'vm: 102\n\nvm: 103\n');
+  control.refusal = new HoldfastError('HF_NO_QUORUM', 'no quorum');
+  t.match(await run(['import', files]), {
+    exitCode: 3,
+    stderr: /stopped at vm:102: no quorum; what was imported stays/,
+  });
+  control.refusal = null;
+  control.report = healthyReport;
+  t.match(await run(['import', files, '--partial']), { exitCode: 0, stdout: /refused .*0 imported, 3 there already/s });
 });
 
 t.test('wrong input is refused by name, and nothing is done', async (t) => {
@@ -125,7 +364,6 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['timing', '--param', 'x'], /unknown option '--param'/],
     [['config', 'web'], /"web" must be a type and a name/],
     [['add'], /missing required argument 'sid'/],
-    [['add', 'ocf:web'], /agent must be a resource agent/],
     [['add', 'ocf:web', '--agnet', 'x'], /unknown option '--agnet' \(Did you mean --agent\?\)/],
     [['add', 'ocf:web', '--agent', 'IPaddr2'], /agent must be a resource agent as ocf:PROVIDER:TYPE/],
     [['add', '../x', '--agent', 'ocf:a:b'], /sid must be a type and a name/],
@@ -138,6 +376,30 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '--max-restart', '1.5'], /--max-restart must be an integer/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '--comment'], /argument missing/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '--comment', 'x'.repeat(4_097)], /comment must be at most 4096 bytes/],
+    [['add', 'vm:1', '--failback', 'maybe'], /--failback must be 0 or 1, not "maybe"/],
+    [['add', 'vm:1', '--cpus', '-1'], /argument missing|must be a number from 0 to 4096/],
+    [['add', 'vm:1', '--priority', '1001'], /--priority must be an integer from -1000 to 1000/],
+    [['migrate', 'vm:100'], /missing required argument 'node'/],
+    [['migrate', 'vm:100', 'a b'], /node must be a node's name/],
+    [['stop', 'vm:100', 'soon'], /the time to stop must be an integer from 0 to 86400/],
+    [['groupadd', 'g'], /required option '--nodes <node\[:priority\],...>' not specified/],
+    [['groupadd', 'g', '--nodes', 'n1:x'], /"n1:x" is not a node, nor NODE:PRIORITY/],
+    [['groupset', 'g'], /nothing to change of group g/],
+    [['rules'], /see "holdfast --help"/],
+    [['rules', 'ad'], /unknown command 'ad'/],
+    [['rules', 'add', 'affinity', 'r'], /type must be one of "node-affinity", "resource-affinity"/],
+    [['rules', 'add', 'node-affinity', 'r', '--strict', '2'], /--strict must be 0 or 1/],
+    [['rules', 'add', 'resource-affinity', 'r', '--affinity', 'both'], /Allowed choices are positive, negative/],
+    [['options', 'shutdown_polcy=freeze'], /no option "shutdown_polcy": did you mean shutdown_policy\?/],
+    [['options', 'shutdown_policy=never'], /must be one of conditional, freeze, failover, migrate, not "never"/],
+    [['options', 'ha'], /an option is written NAME=VALUE, not "ha"/],
+    [['maintenance', 'on', 'node1'], /unknown command 'on'/],
+    [['disarm', 'now'], /Allowed choices are freeze, ignore/],
+    [['crm-command', 'disarm-ha'], /missing required argument 'mode'/],
+    [['confirm-off', 'node1'], /runs twice, and its data is damaged: look that its machine is off, then add --yes/],
+    [['shutdown', 'now'], /Allowed choices are reboot, poweroff/],
+    [['decisions', '--limit', '0'], /--limit must be an integer from 1 to 1000/],
+    [['import', '/nonexistent'], /has none of resources.cfg, groups.cfg, rules.cfg and datacenter.cfg/],
     [['set', 'ocf:web'], /nothing to change of ocf:web/],
     [['set', 'ocf:web', '--unset', 'a b'], /unset\[0\] must be a name/],
     [['set', 'ocf:web', 'a=1', '--unset', 'a'], /"a" cannot be set and unset at once/],
@@ -161,7 +423,14 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
 });
 
 t.test("the agent's refusals have exit codes", async (t) => {
-  const codes = { HF_NO_QUORUM: 3, HF_BUSY: 3, HF_OUTCOME_UNKNOWN: 4, HF_AGENT: 1, HF_EXISTS: 1 } as const;
+  const codes = {
+    HF_CONFLICT: 3,
+    HF_NO_QUORUM: 3,
+    HF_BUSY: 3,
+    HF_OUTCOME_UNKNOWN: 4,
+    HF_AGENT: 1,
+    HF_EXISTS: 1,
+  } as const;
   for (const code of Object.keys(codes) as (keyof typeof codes)[]) {
     control.refusal = new HoldfastError(code, 'for a reason');
     t.match(await run(['remove', 'ocf:x']), { exitCode: codes[code], stderr: 'holdfast: for a reason\n' }, code);
