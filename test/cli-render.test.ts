@@ -267,7 +267,9 @@ t.test('services on the move, waiting, or in trouble', async (t) => {
   }
   const verbose = renderStatus({ ...healthyReport, services: [{ ...service, origin: 'node3' }] }, plain, true);
   t.ok(verbose.includes('service ocf:web (node1, started, goes back to node3)'));
-  t.ok(verbose.some((line) => line.startsWith('lrm node1 (active, one service, cpu 1.3 of 8, memory 3.0 of 16.0 GiB,')));
+  t.ok(
+    verbose.some((line) => line.startsWith('lrm node1 (active, one service, cpu 1.3 of 8, memory 3.0 of 16.0 GiB,')),
+  );
   t.ok(verbose.includes('option shutdown_policy=conditional'));
 });
 
