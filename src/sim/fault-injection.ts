@@ -30,38 +30,48 @@ export class FaultInjection {
     const world = this.#world;
     switch (fault.kind) {
       case 'partition':
-        return world.partition(fault.groups.map((group) => [...group]));
+        world.partition(fault.groups.map((group) => [...group]));
+        break;
       case 'cut':
-        return world.setLinks([[fault.from, fault.to]], false, fault.oneWay);
+        world.setLinks([[fault.from, fault.to]], false, fault.oneWay);
+        break;
       case 'heal':
-        return world.heal();
+        world.heal();
+        break;
       case 'network':
-        return world.setNetworkOptions(fault.options);
+        world.setNetworkOptions(fault.options);
+        break;
       case 'power-off':
         for (const node of fault.nodes) world.node(node).powerOff();
-        return;
+        break;
       case 'power-on':
         for (const node of fault.nodes) world.node(node).powerOn();
-        return;
+        break;
       case 'resource-dies':
         for (const node of world.where(fault.sid)) node.setRunning(fault.sid, false);
         this.troubled.add(fault.sid);
         return;
       case 'resource-behaves':
-        return this.#behave(fault.sid, fault.how, fault.rate, new Random(fault.seed));
+        this.#behave(fault.sid, fault.how, fault.rate, new Random(fault.seed));
+        break;
       case 'device':
-        return world.device?.setUp(fault.up);
+        world.device?.setUp(fault.up);
+        break;
       case 'device-reach':
-        return world.device?.setReach(fault.node, fault.works);
+        world.device?.setReach(fault.node, fault.works);
+        break;
       case 'ask':
-        return this.#ask(world.node(fault.node), fault.command);
+        this.#ask(world.node(fault.node), fault.command);
+        break;
       case 'confirm-off':
-        return this.#confirmOff(world.node(fault.node), world.node(fault.by));
+        this.#confirmOff(world.node(fault.node), world.node(fault.by));
+        break;
       case 'shutdown':
         for (const node of fault.nodes) this.#shutDown(world.node(node), fault.how, fault.offMs);
-        return;
+        break;
       default:
-        return this.#injectInto(world.node(fault.node), fault);
+        this.#injectInto(world.node(fault.node), fault);
+        break;
     }
   }
 
@@ -75,31 +85,43 @@ export class FaultInjection {
         node.clock.wallSkewMs += fault.byMs;
         return;
       case 'kill-agent':
-        return node.killAgent(fault.restartMs);
+        node.killAgent(fault.restartMs);
+        break;
       case 'end-agent':
-        return node.endAgent(fault.restartMs);
+        node.endAgent(fault.restartMs);
+        break;
       case 'start-agent':
-        return node.startAgent();
+        node.startAgent();
+        break;
       case 'stop-agent':
-        return node.stopAgent();
+        node.stopAgent();
+        break;
       case 'continue-agent':
-        return node.continueAgent();
+        node.continueAgent();
+        break;
       case 'stall-agent':
-        return node.stallAgent(fault.whileMs);
+        node.stallAgent(fault.whileMs);
+        break;
       case 'stall-keeper':
-        return node.stallKeeper(fault.whileMs);
+        node.stallKeeper(fault.whileMs);
+        break;
       case 'bound':
         node.fenceBoundMs = fault.fenceBoundMs;
-        return node.killAgent(fault.restartMs);
+        node.killAgent(fault.restartMs);
+        break;
       case 'stop-corosync':
-        return node.corosync.stop();
+        node.corosync.stop();
+        break;
       case 'continue-corosync':
-        return node.corosync.goOn();
+        node.corosync.goOn();
+        break;
       case 'restart-corosync':
-        return this.#restartCorosync(node, fault.downMs);
+        this.#restartCorosync(node, fault.downMs);
+        break;
       case 'quorum-options':
         node.quorumOptions = fault.options;
-        return node.corosync.reload();
+        node.corosync.reload();
+        break;
       case 'disk-hangs':
         node.disk.hangsUntilMs = Math.max(node.disk.hangsUntilMs, world.nowMs + fault.whileMs);
         return;
@@ -113,7 +135,8 @@ export class FaultInjection {
         if (this.#othersAreValid(node)) node.disk.tornRate = fault.rate;
         return;
       case 'disk-lost':
-        return this.#loseDisk(node, fault.restartMs);
+        this.#loseDisk(node, fault.restartMs);
+        break;
     }
   }
 
@@ -210,7 +233,8 @@ export class FaultInjection {
     node.disk.hangsUntilMs = Math.min(node.disk.hangsUntilMs, this.#world.nowMs + 5_000);
     node.resetWorks = true;
     node.quorumOptions = [];
-    const leaves = node.agent !== null && node.agent.node.shutdown !== null;
+    const leaving = node.agent?.node.shutdown ?? null;
+    const leaves = leaving !== null && leaving.kind !== 'restart';
     if (leaves || this.#hung.has(`${node.nodeId}/${node.boots}`)) node.powerOff();
     node.continueAgent();
     node.corosync.goOn();

@@ -1,0 +1,327 @@
+import type { Fault } from './fault.js';
+import type { Random } from './sim-random.js';
+
+/** What a schedule is drawn from. */
+export interface Draft {
+  readonly random: Random;
+  readonly nodes: readonly number[];
+  readonly fenceBoundMs: number;
+  readonly sids: readonly string[];
+  /** The one node whose store may be lost: with two of three gone, a cluster has to wait for ever. */
+  readonly fragileNode: number;
+}
+
+export interface Step {
+  readonly afterMs: number;
+  readonly fault: Fault;
+}
+
+export interface Misfortune {
+  readonly weight: number;
+  readonly draw: (draft: Draft) => readonly Step[];
+}
+
+/** Single faults, and whole courses of events that are known to be dangerous. */
+export const misfortunes: readonly Misfortune[] = [
+  { weight: 3, draw: (d) => now(isolate(node(d), d)) },
+  { weight: 3, draw: (d) => now({ kind: 'partition', groups: split(d) }) },
+  { weight: 3, draw: () => now({ kind: 'heal' }) },
+  { weight: 2, draw: oneCut },
+  { weight: 2, draw: flapping },
+  { weight: 3, draw: isolatedForLong },
+  { weight: 3, draw: powerCut },
+  { weight: 2, draw: (d) => now({ kind: 'power-on', nodes: [node(d)] }) },
+  { weight: 2, draw: (d) => now({ kind: 'kill-agent', node: node(d), restartMs: restart(d) }) },
+  { weight: 1, draw: (d) => now({ kind: 'kill-agent', node: node(d), restartMs: null }) },
+  { weight: 1, draw: (d) => now({ kind: 'end-agent', node: node(d), restartMs: d.random.int(100, 6_000) }) },
+  { weight: 1, draw: (d) => now({ kind: 'start-agent', node: node(d) }) },
+  { weight: 2, draw: agentsDieAlone },
+  { weight: 2, draw: allAgentsRestart },
+  { weight: 2, draw: stoppedAgent },
+  { weight: 2, draw: (d) => now({ kind: 'stall-agent', node: node(d), whileMs: d.random.int(100, 14_000) }) },
+  { weight: 2, draw: stalledKeeper },
+  { weight: 2, draw: stoppedCorosync },
+  { weight: 2, draw: (d) => now({ kind: 'restart-corosync', node: node(d), downMs: d.random.int(100, 8_000) }) },
+  { weight: 1, draw: (d) => now({ kind: 'disk-hangs', node: node(d), whileMs: d.random.int(100, 20_000) }) },
+  { weight: 1, draw: slowDisk },
+  { weight: 1, draw: fullDisk },
+  { weight: 1, draw: (d) => now({ kind: 'disk-lost', node: d.fragileNode, restartMs: d.random.int(100, 5_000) }) },
+  { weight: 1, draw: (d) => now({ kind: 'disk-torn', node: d.fragileNode, rate: 0.5 }) },
+  { weight: 1, draw: wallClocks },
+  { weight: 1, draw: newBound },
+  { weight: 1, draw: unsafeOption },
+  { weight: 1, draw: badNetwork },
+  { weight: 2, draw: (d) => now({ kind: 'resource-dies', sid: d.random.pick(d.sids) ?? '' }) },
+  { weight: 2, draw: badResource },
+  { weight: 2, draw: moveMeetsTrouble },
+  { weight: 2, draw: disarmMeetsTrouble },
+  { weight: 2, draw: shutdownMeetsTrouble },
+  { weight: 1, draw: rollingReboot },
+];
+
+function now(...faults: readonly Fault[]): Step[] {
+  return faults.map((fault) => ({ afterMs: 0, fault }));
+}
+
+function node({ random, nodes }: Draft): number {
+  return random.pick(nodes) ?? 1;
+}
+
+function others(nodeId: number, { nodes }: Draft): number[] {
+  return nodes.filter((other) => other !== nodeId);
+}
+
+function split({ random, nodes }: Draft): number[][] {
+  const left = nodes.filter(() => random.chance(0.5));
+  return [left, nodes.filter((nodeId) => !left.includes(nodeId))];
+}
+
+function isolate(nodeId: number, draft: Draft): Fault {
+  return { kind: 'partition', groups: [[nodeId], others(nodeId, draft)] };
+}
+
+/** Within a supervisor's second or two, or much later. */
+function restart({ random }: Draft): number {
+  return random.chance(0.6) ? random.int(100, 2_500) : random.int(2_500, 8_000);
+}
+
+/** From well before to well after everybody gives the lost node up. */
+function aboutTheBound({ random, fenceBoundMs }: Draft): number {
+  return random.int(fenceBoundMs / 3, fenceBoundMs * 1.6);
+}
+
+// ---- network ----
+
+function oneCut(draft: Draft): Step[] {
+  const from = node(draft);
+  const to = draft.random.pick(others(from, draft)) ?? from;
+  const cut: Fault = { kind: 'cut', from, to, oneWay: draft.random.chance(0.5) };
+  return draft.random.chance(0.5)
+    ? now(cut)
+    : [...now(cut), { afterMs: aboutTheBound(draft), fault: { kind: 'heal' } }];
+}
+
+function flapping(draft: Draft): Step[] {
+  const steps: Step[] = [];
+  let afterMs = 0;
+  for (let i = draft.random.int(2, 6); i > 0; i--) {
+    steps.push({ afterMs, fault: { kind: 'partition', groups: split(draft) } });
+    afterMs += draft.random.int(50, 5_000);
+    if (draft.random.chance(0.6)) steps.push({ afterMs, fault: { kind: 'heal' } });
+    afterMs += draft.random.int(50, 3_000);
+  }
+  return steps;
+}
+
+/** Cut off for so long that its services are taken over, with something that keeps it alive. */
+function isolatedForLong(draft: Draft): Step[] {
+  const { random, fenceBoundMs } = draft;
+  const lost = node(draft);
+  const steps = now(isolate(lost, draft));
+  if (random.chance(0.4)) steps.push({ afterMs: 0, fault: { kind: 'reset-broken', node: lost, broken: true } });
+  if (random.chance(0.3)) steps.push(...repeatedStalls(lost, draft));
+  if (random.chance(0.2)) steps.push(...later(random.int(0, fenceBoundMs), agentsDie(lost, draft)));
+  if (random.chance(0.7)) steps.push({ afterMs: fenceBoundMs + random.int(0, 6_000), fault: { kind: 'heal' } });
+  return steps;
+}
+
+function repeatedStalls(lost: number, { random, fenceBoundMs }: Draft): Step[] {
+  return [0.4, 0.6, 0.7, 0.8].map((part) => ({
+    afterMs: Math.round(fenceBoundMs * part),
+    fault: { kind: 'stall-keeper', node: lost, whileMs: random.int(100, 2_900) },
+  }));
+}
+
+function badNetwork({ random }: Draft): Step[] {
+  const skewMs = [0, random.chance(0.5) ? random.int(1, 400) : 0] as const;
+  const options = { lossRate: random.chance(0.5) ? 0.05 : 0, skewMs, orderMs: [0.2, random.int(3, 150)] as const };
+  return now({ kind: 'network', options });
+}
+
+// ---- power, clocks ----
+
+function powerCut(draft: Draft): Step[] {
+  const { random, nodes } = draft;
+  const chance = random.next();
+  const hit = chance < 0.6 ? [node(draft)] : chance < 0.8 ? nodes.filter(() => random.chance(0.5)) : [...nodes];
+  const off: Step = { afterMs: 0, fault: { kind: 'power-off', nodes: hit } };
+  const [first, ...rest] = hit;
+  if (first === undefined || random.chance(0.2)) return [off];
+  const on = (atNodes: number[]): Step => ({
+    afterMs: random.chance(0.5) ? random.int(100, 8_000) : aboutTheBound(draft),
+    fault: { kind: 'power-on', nodes: atNodes },
+  });
+  return rest.length === 0 ? [off, on([first])] : [off, on([first]), on(rest)];
+}
+
+function wallClocks(draft: Draft): Step[] {
+  return draft.nodes.map((nodeId) => {
+    const byMs = draft.random.int(-3_600_000, 3_600_000);
+    return { afterMs: draft.random.int(0, 10_000), fault: { kind: 'wall-clock', node: nodeId, byMs } };
+  });
+}
+
+// ---- agents, keepers ----
+
+function agentsDie(nodeId: number, { random }: Draft): Step[] {
+  const steps: Step[] = [];
+  let afterMs = 0;
+  for (let i = random.int(2, 8); i > 0; i--) {
+    steps.push({ afterMs, fault: { kind: 'kill-agent', node: nodeId, restartMs: random.int(100, 1_500) } });
+    afterMs += random.int(1_000, 3_000);
+  }
+  return steps;
+}
+
+function later(byMs: number, steps: readonly Step[]): Step[] {
+  return steps.map(({ afterMs, fault }) => ({ afterMs: afterMs + byMs, fault }));
+}
+
+/** One after the other, out of reach of everybody: each death may pet the watchdog once more. */
+function agentsDieAlone(draft: Draft): Step[] {
+  const lost = node(draft);
+  return [...now(isolate(lost, draft)), ...later(draft.random.int(500, 6_000), agentsDie(lost, draft))];
+}
+
+/** Nobody remembers any more whom he has granted anything, while somebody is out of reach. */
+function allAgentsRestart(draft: Draft): Step[] {
+  const { random, fenceBoundMs } = draft;
+  const lost = node(draft);
+  const steps = now(isolate(lost, draft));
+  const atMs = random.int(0, fenceBoundMs);
+  for (const other of others(lost, draft)) {
+    const afterMs = atMs + random.int(0, 3_000);
+    steps.push({ afterMs, fault: { kind: 'kill-agent', node: other, restartMs: random.int(100, 1_500) } });
+  }
+  return steps;
+}
+
+function stoppedAgent(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  const stop: Step = { afterMs: 0, fault: { kind: 'stop-agent', node: nodeId } };
+  const afterMs = draft.random.chance(0.5) ? draft.random.int(100, 3_000) : aboutTheBound(draft);
+  return [stop, { afterMs, fault: { kind: 'continue-agent', node: nodeId } }];
+}
+
+function stalledKeeper(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  const whileMs = draft.random.int(100, 6_000);
+  return now({ kind: 'stall-keeper', node: nodeId, whileMs });
+}
+
+function newBound(draft: Draft): Step[] {
+  const fenceBoundMs = draft.random.chance(0.5) ? draft.fenceBoundMs : 2 * draft.fenceBoundMs;
+  return now({ kind: 'bound', node: node(draft), fenceBoundMs, restartMs: draft.random.int(100, 2_000) });
+}
+
+// ---- corosync ----
+
+/** What it has taken and not sent is delivered when it goes on, in another ring. */
+function stoppedCorosync(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  const stop: Step = { afterMs: 0, fault: { kind: 'stop-corosync', node: nodeId } };
+  const afterMs = draft.random.chance(0.5) ? draft.random.int(500, 6_000) : aboutTheBound(draft);
+  return [stop, { afterMs, fault: { kind: 'continue-corosync', node: nodeId } }];
+}
+
+function unsafeOption(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  const off: Step = {
+    afterMs: draft.random.int(500, 8_000),
+    fault: { kind: 'quorum-options', node: nodeId, options: [] },
+  };
+  return [...now({ kind: 'quorum-options', node: nodeId, options: ['two_node'] }), off];
+}
+
+// ---- disks ----
+
+function slowDisk(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  const delayMs = draft.random.int(50, 3_000);
+  const again: Fault = { kind: 'disk-slow', node: nodeId, delayMs: 0 };
+  return [
+    ...now({ kind: 'disk-slow', node: nodeId, delayMs }),
+    { afterMs: draft.random.int(1_000, 20_000), fault: again },
+  ];
+}
+
+function fullDisk(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  const again: Fault = { kind: 'disk-full', node: nodeId, full: false };
+  return [
+    ...now({ kind: 'disk-full', node: nodeId, full: true }),
+    { afterMs: draft.random.int(1_000, 20_000), fault: again },
+  ];
+}
+
+// ---- resources, and commands in the middle of trouble ----
+
+function badResource({ random, sids }: Draft): Step[] {
+  const how = random.pick(['fails', 'fails', 'half', 'slow', 'slow', 'hangs', 'lies'] as const) ?? 'fails';
+  const rate = how === 'hangs' ? 0.05 : (random.pick([0.1, 0.3, 1]) ?? 0.3);
+  const sid = random.pick(sids) ?? '';
+  const steps = now({ kind: 'resource-behaves', sid, how, rate, seed: random.int(1, 1_000_000) });
+  const well: Fault = { kind: 'resource-behaves', sid, how: 'well', rate: 0, seed: 0 };
+  return random.chance(0.6) ? [...steps, { afterMs: random.int(500, 20_000), fault: well }] : steps;
+}
+
+/** A move, and one of the nodes that take part is lost in the middle of it. */
+function moveMeetsTrouble(draft: Draft): Step[] {
+  const { random } = draft;
+  const target = node(draft);
+  const kind = random.chance(0.7) ? 'migrate' : 'relocate';
+  const sid = random.pick(draft.sids) ?? '';
+  const ask: Fault = { kind: 'ask', node: node(draft), command: { type: 'resource-move', sid, kind, nodeId: target } };
+  const hit = random.chance(0.5) ? target : node(draft);
+  const trouble: Fault =
+    random.pick<Fault>([
+      { kind: 'power-off', nodes: [hit] },
+      isolate(hit, draft),
+      { kind: 'kill-agent', node: hit, restartMs: random.int(100, 3_000) },
+      { kind: 'stop-corosync', node: hit },
+      { kind: 'resource-behaves', sid, how: 'half', rate: 1, seed: random.int(1, 1_000_000) },
+    ]) ?? ask;
+  return [...now(ask), { afterMs: random.int(50, 9_000), fault: trouble }];
+}
+
+/** Disarmed, and a node is lost before it is armed again; its agent may restart meanwhile, or come back unaware. */
+function disarmMeetsTrouble(draft: Draft): Step[] {
+  const { random } = draft;
+  const mode = random.chance(0.6) ? 'freeze' : 'ignore';
+  const hit = node(draft);
+  const steps = now({ kind: 'ask', node: node(draft), command: { type: 'disarm', mode } });
+  const lostMs = random.int(0, 9_000);
+  if (random.chance(0.6)) steps.push({ afterMs: lostMs, fault: isolate(hit, draft) });
+  if (random.chance(0.4)) {
+    const kill: Fault = { kind: 'kill-agent', node: hit, restartMs: random.int(100, 4_000) };
+    steps.push({ afterMs: random.int(0, 15_000), fault: kill });
+  }
+  const arm: Fault = { kind: 'ask', node: random.pick(others(hit, draft)) ?? hit, command: { type: 'arm' } };
+  if (random.chance(0.8)) steps.push({ afterMs: lostMs + random.int(500, 15_000), fault: arm });
+  if (random.chance(0.3)) steps.push({ afterMs: lostMs + aboutTheBound(draft), fault: { kind: 'heal' } });
+  return steps;
+}
+
+function shutdownMeetsTrouble(draft: Draft): Step[] {
+  const { random, nodes } = draft;
+  const all = random.chance(0.2);
+  const going = all ? [...nodes] : [node(draft)];
+  const steps = now(shutdown(going, draft));
+  const hit = node(draft);
+  if (random.chance(0.4)) steps.push({ afterMs: random.int(0, 8_000), fault: isolate(hit, draft) });
+  if (random.chance(0.2)) {
+    const kill: Fault = { kind: 'kill-agent', node: hit, restartMs: random.int(100, 3_000) };
+    steps.push({ afterMs: random.int(0, 8_000), fault: kill });
+  }
+  return steps;
+}
+
+function shutdown(going: readonly number[], { random }: Draft): Fault {
+  const how = random.chance(0.6) ? 'reboot' : 'poweroff';
+  return { kind: 'shutdown', nodes: going, how, offMs: random.int(1_000, 20_000) };
+}
+
+function rollingReboot(draft: Draft): Step[] {
+  const gapMs = draft.random.int(8_000, 25_000);
+  return draft.nodes.map((nodeId, i) => ({ afterMs: i * gapMs, fault: shutdown([nodeId], draft) }));
+}

@@ -1,0 +1,124 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ClusterState, ServiceRecord } from '../core/cluster-state.js';
+import { breachAt, type RulesInForce, rulesInForce } from './rule-invariants.js';
+import type { World } from './world.js';
+
+/**
+ * What must come to be once everything works: all nodes in one view, every service that can run running where it
+ * should, once, and nothing in between. An oracle of its own, from the committed state and the truth.
+ */
+export interface Excuses {
+  /** They have said what was not so, so what Holdfast thinks of them need not be true. */
+  readonly liars: ReadonlySet<string>;
+}
+
+/** What is not as it should be, a sentence each; empty: all is well. */
+export function unsettled(world: World, { liars }: Excuses): string[] {
+  const { state } = world;
+  const rules = rulesInForce(state);
+  const ofServices = Object.values(state.services)
+    .filter(({ sid }) => !liars.has(sid))
+    .flatMap((service) => ofService(world, rules, service));
+  return [...ofNodes(world), ...ofServices];
+}
+
+function ofNodes(world: World): string[] {
+  const problems: string[] = [];
+  const epochs = new Set(world.nodes.map(({ agent }) => agent?.node.cluster?.views.view?.epoch ?? 0));
+  if (epochs.size > 1 || epochs.has(0)) problems.push('not all nodes are in one view');
+  if (world.state.disarm !== null) problems.push(`the cluster is ${world.state.disarm.phase}`);
+  for (const { name, nodeId, bootId, agent } of world.nodes) {
+    const record = world.state.nodes[nodeId];
+    if (record?.state !== 'online' || record.bootId !== bootId)
+      problems.push(`${name} is ${record?.state ?? 'unknown'}`);
+    else if (record.unprotected) problems.push(`${name} still counts as unprotected`);
+    else if (record.maintenance) problems.push(`${name} is under maintenance`);
+    if (agent?.node.log.record.valid !== true) problems.push(`the store of ${name} does not count`);
+    else if (agent.node.log.record.commitIndex < world.invariants.committedIndex) problems.push(`${name} lags behind`);
+  }
+  return problems;
+}
+
+/** Every node has the state that the true log adds up to. */
+export function differing(world: World): string[] {
+  return world.nodes.flatMap(({ name, agent }) => {
+    const same = agent !== null && isDeepStrictEqual(agent.node.log.committed, world.state);
+    return same ? [] : [`${name} has another state than the log adds up to`];
+  });
+}
+
+function ofService(world: World, rules: RulesInForce, service: ServiceRecord): string[] {
+  const { sid, state, nodeId } = service;
+  const places = world.where(sid).map((node) => node.nodeId);
+  if (state === 'ignored') return service.requested === 'ignored' ? [] : [`${sid} is ignored without a reason`];
+  if (state === 'error') return isExcused(service) ? [] : [`${sid} is in error: ${service.reason}`];
+  if (service.removing) return [`${sid} is still being removed (${state})`];
+  if (state === 'stopped') {
+    if (places.length > 0) return [`${sid} is stopped, but runs`];
+    return shouldRun(world.state, service) ? [`${sid} is stopped, but should run`] : [];
+  }
+  if (state === 'request_start' || state === 'recovery') {
+    if (!shouldRun(world.state, service)) return [`${sid} waits to be started, but should not run`];
+    const free = freeNode(world.state, rules, service);
+    return free === null ? [] : [`${sid} waits (${state}), but could run on ${free}`];
+  }
+  if (state !== 'started') return [`${sid} is still ${state}: ${service.reason}`];
+  if (!shouldRun(world.state, service)) return [`${sid} is started, but should not run`];
+  if (!service.running || places.length !== 1 || places[0] !== nodeId) {
+    return [`${sid} is started on node ${nodeId}, but runs on ${places.join(', ') || 'none'}`];
+  }
+  return misplaced(world.state, rules, service);
+}
+
+/** It is made to fail for good: it does not exist, cannot be stopped, or runs on one node only. */
+function isExcused({ sid }: ServiceRecord): boolean {
+  if (!sid.startsWith('fa:')) return false;
+  const [, , , unstoppable, missing, only] = sid.slice(3);
+  return unstoppable === '1' || missing === '1' || only !== '0' || sid.charAt(4) > '0';
+}
+
+function shouldRun(state: ClusterState, service: ServiceRecord): boolean {
+  if (service.requested !== 'started' || service.removing) return false;
+  return service.requires.every((sid) => {
+    const other = state.services[sid];
+    return other !== undefined && other.state !== 'error' && shouldRun(state, other);
+  });
+}
+
+/** A node that could take it as things stand; null: none, or that is not for this oracle to say. */
+function freeNode(state: ClusterState, rules: RulesInForce, service: ServiceRecord): string | null {
+  const waits = [...service.requires, ...service.after].some((sid) => {
+    const other = state.services[sid];
+    return other !== undefined && other.state !== 'started' && shouldRun(state, other);
+  });
+  if (waits || isTogether(rules, service.sid)) return null;
+  return (
+    Object.values(state.nodes).find(({ nodeId }) => breachAt(state, rules, service.sid, nodeId) === null)?.name ?? null
+  );
+}
+
+function isTogether({ together }: RulesInForce, sid: string): boolean {
+  return together.some(({ resources }) => resources.includes(sid));
+}
+
+/** Where it breaks a strict rule, or outside the best class of its nodes, though a better one is free. */
+function misplaced(state: ClusterState, rules: RulesInForce, service: ServiceRecord): string[] {
+  const { sid, nodeId } = service;
+  // A move that has failed again and again is tried again much later.
+  if (nodeId === null || service.failedMoves > 0 || isTogether(rules, sid) || movesForbidden(sid)) return [];
+  const breach = breachAt(without(state, sid), rules, sid, nodeId);
+  if (breach === null) return [];
+  const free = Object.values(state.nodes).find(
+    (node) => node.nodeId !== nodeId && breachAt(without(state, sid), rules, sid, node.nodeId) === null,
+  );
+  return free === undefined ? [] : [`${breach}, though ${free.name} could take it`];
+}
+
+function without(state: ClusterState, sid: string): ClusterState {
+  const { [sid]: _, ...services } = state.services;
+  return { ...state, services };
+}
+
+function movesForbidden(sid: string): boolean {
+  return sid.startsWith('fa:');
+}
