@@ -439,10 +439,10 @@ export class SimNode implements Witness {
     const { invariants } = this.#world;
     this.agent?.observe();
     invariants.operates(this, operation, sid, this.agent?.node.log.record.commitIndex ?? 0);
-    if (operation === 'start') this.#checkProtected(`start of ${sid}`);
+    if (operation === 'start') this.#checkLease(`start of ${sid}`);
   }
 
-  #checkProtected(what: string): void {
+  #checkLease(what: string): void {
     const { invariants } = this.#world;
     const keeper = this.#process?.keeper?.stats();
     const onLease = keeper?.state === 'armed' && keeper.leaseDeadlineMs > this.clock.exactMs();
@@ -488,8 +488,14 @@ export class SimNode implements Witness {
     if (target.running.has(sid)) return `${sid} runs on ${targetNode} already`;
     this.#setRunning(sid, false, 'migrated');
     target.#setRunning(sid, true, 'migrated');
-    target.#checkProtected(`arrival of ${sid}`);
+    target.#checkArrival(sid);
     return null;
+  }
+
+  /** The lease may have ended on the way: as long as the watchdog counts, what has arrived dies with it. */
+  #checkArrival(sid: string): void {
+    if (this.watchdogCounts) return;
+    this.#world.invariants.violate('unprotected', `${sid} arrives on ${this.name}, whose watchdog does not count`);
   }
 }
 
