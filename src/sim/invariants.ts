@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ApplyResult, apply, type ClusterState, emptyState, type ServiceRecord } from '../core/cluster-state.js';
+import type { Electorate } from '../core/electorate.js';
 import type { DurableRecord } from '../core/log.js';
 import type { Entry } from '../core/messages.js';
 import { mayRun } from '../core/service-states.js';
@@ -48,7 +49,6 @@ export type Rule =
 export interface Witness {
   readonly nodeId: number;
   readonly name: string;
-  readonly votes: number;
   readonly up: boolean;
   readonly bootId: string;
   readonly running: ReadonlySet<string>;
@@ -63,8 +63,8 @@ export interface Witness {
 export interface InvariantsInput {
   readonly nowMs: () => number;
   readonly witnesses: () => readonly Witness[];
-  /** Votes that make a quorum, and those of a quorum device, which stores nothing. */
-  readonly quorum: () => { readonly votes: number; readonly deviceVotes: number };
+  /** Who votes by corosync's configuration; it counts until the log holds an electorate of its own. */
+  readonly configured: () => Electorate;
   readonly onViolation: (violation: Violation) => void;
   readonly onCommitted: (entry: Entry, result: ApplyResult) => void;
   readonly onDeclared: (nodeId: number, bootId: string, index: number) => void;
@@ -170,17 +170,29 @@ export class Invariants {
     if (command.type === 'node-released' && result.ok) this.#released(command.nodeId, command.bootId);
   }
 
+  /** By the newest electorate of the log, this entry's included: that of a change asks for quorums of both. */
   #checkStored(node: Witness, entry: Entry): void {
-    const { votes, deviceVotes } = this.#input.quorum();
-    let stored = deviceVotes;
-    for (const witness of this.#input.witnesses()) {
-      const { stored: record } = witness;
-      if (record === null) continue;
-      const own = entryAt(record, entry.index);
-      if (record.snapshot.index >= entry.index || (own !== undefined && sameEntry(own, entry))) stored += witness.votes;
+    const holders = new Set<number>();
+    for (const { nodeId, stored } of this.#input.witnesses()) {
+      if (stored === null) continue;
+      const own = entryAt(stored, entry.index);
+      const folded = stored.snapshot.index >= entry.index;
+      if (folded || (own !== undefined && sameEntry(own, entry))) holders.add(nodeId);
     }
-    if (stored < votes) {
-      const text = `${node.name} commits ${entry.index} (${entry.command.type}), which only ${stored} votes have stored`;
+    const { command } = entry;
+    const newest = command.type === 'electorate' ? command.electorate : this.oracle.electorate;
+    const electorate = newest ?? this.#input.configured();
+    // A quorum device votes, and stores nothing; while the electorate changes its votes count nowhere.
+    const sides = electorate.former
+      ? [
+          { ...electorate, deviceVotes: 0 },
+          { ...electorate.former, deviceVotes: 0 },
+        ]
+      : [electorate];
+    for (const { nodes, expectedVotes, deviceVotes = 0 } of sides) {
+      const votes = nodes.reduce((sum, voter) => (holders.has(voter.nodeId) ? sum + voter.votes : sum), deviceVotes);
+      if (votes > expectedVotes / 2) continue;
+      const text = `${node.name} commits ${entry.index} (${command.type}), stored by ${votes} of ${expectedVotes} votes`;
       this.violate('commit-without-quorum', text);
     }
   }

@@ -179,18 +179,19 @@ export class World {
   }
 
   #configurationOf(node: SimNode): ClusterConfiguration {
-    const nodes = this.#listed().map(({ nodeId, name, votes }) => ({ nodeId, name, votes }));
-    const deviceVotes = this.device?.votes ?? 0;
     return {
       localNodeId: node.nodeId,
       clusterName: 'simulated',
-      nodes,
-      expectedVotes: this.#expectedVotes(),
-      deviceVotes,
+      ...this.#electorate(),
       tokenMs: this.#options.tokenMs ?? 1_000,
       consensusMs: this.#options.consensusMs ?? 1_200,
       quorumOptions: node.quorumOptions,
     };
+  }
+
+  #electorate() {
+    const nodes = this.#listed().map(({ nodeId, name, votes }) => ({ nodeId, name, votes }));
+    return { nodes, expectedVotes: this.#expectedVotes(), deviceVotes: this.device?.votes ?? 0 };
   }
 
   #listed(): SimNode[] {
@@ -361,7 +362,7 @@ export class World {
     return new Invariants(initial, {
       nowMs: () => this.nowMs,
       witnesses: () => this.nodes,
-      quorum: () => ({ votes: Math.floor(this.#expectedVotes() / 2) + 1, deviceVotes: this.device?.votes ?? 0 }),
+      configured: () => this.#electorate(),
       onViolation: (violation) => observer?.violation?.(violation),
       onCommitted: (entry, result) => observer?.committed?.(entry, result),
       onDeclared: (nodeId, bootId, index) => {
