@@ -20,4 +20,57 @@ export interface OtherOutcome {
   readonly reset?: readonly string[];
 }
 
-export const differences: readonly Difference[] = [];
+export const differences: readonly Difference[] = [
+  {
+    scenario: 'crs-static-rebalance1',
+    peer: 'counts a disabled service as load of its node until it is confirmed as stopped, and spreads the starts around it',
+    ours: {
+      services: {
+        'vm:110': 'node2 started',
+        'vm:116': 'node2 started',
+        'vm:117': 'node1 started',
+        'vm:122': 'node2 started',
+        'vm:123': 'node1 started',
+        'vm:128': 'node2 started',
+        'vm:129': 'node1 started',
+        'vm:134': 'node2 started',
+        'vm:135': 'node1 started',
+        'vm:140': 'node2 started',
+        'vm:141': 'node1 started',
+        'vm:146': 'node2 started',
+        'vm:147': 'node1 started',
+      },
+    },
+    why: 'what does not run is no load: starts are spread by what runs or is to run',
+  },
+  {
+    scenario: 'disarm-failing-service1',
+    peer: 'the service that could not be stopped counts as stopped, though it still runs',
+    ours: { services: { 'fa:1001': 'node2 error' } },
+    why: 'error says that it may still run, and nobody starts it a second time; disabling it tries the stop again',
+  },
+  {
+    scenario: 'resource-affinity-strict-mixed1',
+    peer: 'starts everything where it was, against the rules, and then moves two services',
+    ours: { services: { 'vm:101': 'node3 started' } },
+    why: 'rules are kept from the first start on: one service starts elsewhere, and nothing has to be moved',
+  },
+  {
+    scenario: 'service-command7',
+    peer: 'its records contradict each other about where the service is, and it stays in error',
+    ours: { services: { 'vm:103': 'node1 started' } },
+    why: 'there is one record, and where a service runs is looked up: it is started, and moved as asked',
+  },
+  {
+    scenario: 'shutdown-policy1',
+    peer: 'the services wait for a minute, so that a node that reboots faster has them again: nothing fails over',
+    ours: { services: { 'vm:103': 'node1 started' }, fenced: ['node3'] },
+    why: 'the policy says failover: the node says that it has stopped them, and another one starts them at once',
+  },
+  {
+    scenario: 'shutdown-policy4',
+    peer: 'fences a node that was shut down properly, because a stopped container was left on it',
+    ours: { fenced: [] },
+    why: 'the node has said that it runs nothing: there is nothing to prove and nothing to wait for',
+  },
+];

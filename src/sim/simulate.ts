@@ -46,7 +46,7 @@ class Simulation {
   readonly #world: World;
   readonly #log: (line: SimulationLine) => void;
   readonly #locks: Map<string, string>;
-  readonly #fenced: string[] = [];
+  readonly #fenced: Happening[] = [];
   /** Services whose node was proved dead, until they are started again. */
   readonly #recovered = new Set<string>();
   readonly #booted = new Set<string>();
@@ -129,8 +129,8 @@ class Simulation {
     return {
       end: Math.round(this.#nowS),
       services,
-      fenced: this.#fenced,
-      reset: resets.map(({ node }) => node),
+      fenced: inOrder(this.#fenced),
+      reset: inOrder(resets),
       violations: violations.map(({ rule, text }) => `${rule}: ${text}`),
     };
   }
@@ -279,7 +279,7 @@ class Simulation {
           ((service.nodeId === nodeId && service.bootId === bootId) ||
             (service.targetId === nodeId && service.targetBootId === bootId)),
     );
-    if (gaveAway) this.#fenced.push(this.#nameOf(nodeId));
+    if (gaveAway) this.#fenced.push({ atMs: this.#world.nowMs, node: this.#nameOf(nodeId) });
   }
 
   /** A guest that is started on another node than it was is freed of the lock that the dead one has left. */
@@ -307,6 +307,26 @@ class Simulation {
   #say(level: SimulationLine['level'], source: string, text: string): void {
     this.#log({ level, second: Math.floor(this.#nowS), source, text });
   }
+}
+
+interface Happening {
+  readonly atMs: number;
+  readonly node: string;
+}
+
+/** Two heartbeats: what hits several nodes at the same moment shows within this, in an order that is chance. */
+const togetherMs = 2_000;
+
+/** Nodes in the order of what happened to them; what happened at the same time by name. */
+function inOrder(happenings: readonly Happening[]): string[] {
+  const groups: Happening[][] = [];
+  for (const happening of happenings) {
+    const group = groups.at(-1);
+    const first = group?.[0];
+    if (group !== undefined && first !== undefined && happening.atMs - first.atMs <= togetherMs) group.push(happening);
+    else groups.push([happening]);
+  }
+  return groups.flatMap((group) => group.map(({ node }) => node).sort());
 }
 
 const askedAgain: ReadonlySet<string> = new Set(['HF_NO_QUORUM', 'HF_OUTCOME_UNKNOWN']);
