@@ -1,9 +1,13 @@
 import t from 'tap';
 import type { Mutation, ResourceConfig, ResourceOptions } from '../src/agent/control.js';
 import { LocalControl } from '../src/agent/local-control.js';
+import { statusReport } from '../src/agent/report.js';
 import type { StatusReport, TimingReport } from '../src/agent/status.js';
 import type { Command } from '../src/core/cluster-state.js';
 import { HoldfastError } from '../src/core/errors.js';
+import { explain } from '../src/core/explanation.js';
+import { managerInput } from '../src/core/manager-turn.js';
+import { previewCommand } from '../src/core/preview.js';
 import { plainResource, someExplanation, somePreview } from './fake-agent-control.js';
 import { type World, world } from './fake-ports.js';
 
@@ -223,6 +227,77 @@ t.test('groups, rules and options are told as they are', async (t) => {
   t.ok(control.decisions(3).length === 3 && control.decisions(1)[0]?.text.startsWith('options changed'));
   t.equal(control.resolve('ocf:web'), 'ocf:web');
   t.equal(control.explain('web').sid, 'ocf:web');
+});
+
+t.test('the status tells what is under way', async (t) => {
+  const { agent: node, clock, change } = await controlled();
+  await change(add('ocf:web'));
+  await change(add('ocf:db', { requires: ['ocf:web'] }));
+  const status = () =>
+    statusReport({
+      node: node.node,
+      nowMs: clock.bootMs(),
+      version: 'v',
+      connected: true,
+      failed: null,
+      protection: 'protected',
+      watchdog: null,
+      watchdogProblem: null,
+      keeper: null,
+      storeProblem: null,
+      resourceTypes: ['ocf'],
+    });
+  t.match(status(), {
+    nodes: [{ name: 'node1', state: 'online', mode: 'active', maintenance: false, services: 2, load: null }],
+    services: [
+      { sid: 'ocf:db', state: 'started', node: 'node1', target: null, order: null, failedNodes: [], restarts: 0 },
+      { sid: 'ocf:web', state: 'started' },
+    ],
+    disarm: null,
+    options: { shutdownPolicy: 'conditional' },
+    rulesDropped: [],
+    resourceTypes: ['ocf'],
+  });
+  await change({ type: 'stop', sid: 'ocf:db', timeoutS: null });
+  await change({ type: 'stop', sid: 'ocf:web', timeoutS: null });
+  await change(set('ocf:db', { state: 'started' }));
+  t.match(status().services, [
+    { sid: 'ocf:db', requested: 'started', state: /request_start|stopped/, detail: /requires ocf:web/ },
+    { sid: 'ocf:web', state: 'stopped', requested: 'stopped' },
+  ]);
+  const rule = { type: 'rule-add', id: 'alone', ruleType: 'resource-affinity', force: true } as const;
+  await change({ ...rule, options: { resources: ['ocf:web'], affinity: 'positive' } });
+  await change({ type: 'maintenance', node: 'node1', enabled: true });
+  t.match(status(), { rulesDropped: [{ ruleId: 'alone' }], nodes: [{ state: 'maintenance', mode: 'maintenance' }] });
+  await change({ type: 'disarm', mode: 'ignore' });
+  t.match(status().disarm, { mode: 'ignore', phase: /disarm/ });
+});
+
+t.test('the manager itself says what would be, and why something is where it is', async (t) => {
+  const all = await controlled();
+  const known = () => {
+    const { cluster } = all.agent.node;
+    if (cluster === null) throw new Error('no cluster');
+    return managerInput(all.agent.node, cluster, all.clock.bootMs());
+  };
+  const control = new LocalControl(all.agent, new Map([[all.driver.type, all.driver]]), {
+    status: () => ({}) as StatusReport,
+    timing: () => ({}) as TimingReport,
+    explain: (sid) => explain(known(), sid) ?? someExplanation,
+    preview: (command) => previewCommand(known(), command),
+  });
+  await all.change(add('ocf:web'));
+  const before = JSON.stringify(all.agent.node.log.committed);
+  const preview = await control.preview({ type: 'stop', sid: 'web', timeoutS: null }).catch((error: Error) => error);
+  t.match(preview, {
+    refused: null,
+    before: { 'ocf:web': { node: 'node1', state: 'started' } },
+    after: { 'ocf:web': { state: /stop/ } },
+    moves: [{ sid: 'ocf:web', how: 'stop', from: 'node1' }],
+  });
+  t.match(await control.preview(add('ocf:db')), { moves: [{ sid: 'ocf:db', how: 'start', to: 'node1' }] });
+  t.equal(JSON.stringify(all.agent.node.log.committed), before, 'nothing is changed');
+  t.match(control.explain('ocf:web'), { sid: 'ocf:web', node: 'node1', nodes: [{ name: 'node1', verdict: 'here' }] });
 });
 
 t.test('reports and events are passed on', async (t) => {

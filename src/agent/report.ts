@@ -1,15 +1,16 @@
 import { budgetLines } from '../core/budget.js';
 import type { Disarm, NodeRecord, ServiceRecord } from '../core/cluster-state.js';
-import { waitsFor } from '../core/dependencies.js';
 import { nodeName, quorumVotes, votesOf } from '../core/electorate.js';
 import { heartbeatMs } from '../core/heartbeats.js';
 import { isHeld } from '../core/lease.js';
 import { isMine, type Unit } from '../core/lrm.js';
+import { newRound } from '../core/manager-round.js';
 import { managerInput } from '../core/manager-turn.js';
 import { isQuorate } from '../core/membership.js';
 import type { ClusterPart, NodeState } from '../core/node-state.js';
 import { mayRun, needsFencing } from '../core/service-states.js';
 import { untilTakeoverMs } from '../core/takeover.js';
+import { whyWaiting } from '../core/waiting.js';
 import type { KeeperStats, WatchdogInfo } from '../ports/watchdog.js';
 import type {
   LeaseStatus,
@@ -44,6 +45,7 @@ export function statusReport(input: ReportInput): StatusReport {
   const { cluster } = node;
   const electorate = cluster?.electorate ?? { nodes: [], expectedVotes: 0 };
   const view = cluster?.views.view ?? null;
+  const whyWaits = waitsOf(input);
   return {
     version: input.version,
     cluster: {
@@ -70,7 +72,7 @@ export function statusReport(input: ReportInput): StatusReport {
     nodes: cluster === null ? [] : electorate.nodes.map(({ nodeId }) => nodeStatus(input, cluster, nodeId)),
     services: Object.values(node.log.committed.services)
       .sort((a, b) => (a.sid < b.sid ? -1 : 1))
-      .map((service) => serviceStatus(input, service)),
+      .map((service) => serviceStatus(cluster, service, whyWaits)),
     disarm: node.log.committed.disarm && disarmStatus(node.log.committed.disarm),
     options: node.log.committed.options,
     rulesDropped: cluster === null ? [] : managerInput(node, cluster, input.nowMs).rules.dropped,
@@ -189,8 +191,7 @@ function takeoverIn({ node, nowMs }: ReportInput, cluster: ClusterPart, nodeId: 
   );
 }
 
-function serviceStatus(input: ReportInput, service: ServiceRecord): ServiceStatus {
-  const { cluster } = input.node;
+function serviceStatus(cluster: ClusterPart | null, service: ServiceRecord, whyWaits: WhyWaits): ServiceStatus {
   const name = (nodeId: number | null): string | null =>
     nodeId === null || cluster === null ? null : nodeName(cluster.electorate, nodeId);
   const { order, state } = service;
@@ -204,7 +205,7 @@ function serviceStatus(input: ReportInput, service: ServiceRecord): ServiceStatu
     failedNodes: [...new Set(service.failedNodeIds.map((nodeId) => name(nodeId) ?? ''))],
     origin: name(service.maintenanceNodeId),
     restarts: unitOf(cluster, service)?.restarts ?? null,
-    detail: service.removing ? 'deleting' : serviceDetail(input, service),
+    detail: service.removing ? 'deleting' : serviceDetail(cluster, service, whyWaits),
   };
 }
 
@@ -213,48 +214,44 @@ function unitOf(cluster: ClusterPart | null, service: ServiceRecord): Unit | und
   return cluster !== null && isMine(cluster.lrm, service) ? cluster.lrm.units.get(service.sid) : undefined;
 }
 
-function serviceDetail(input: ReportInput, service: ServiceRecord): string | null {
-  const { cluster } = input.node;
+function serviceDetail(cluster: ClusterPart | null, service: ServiceRecord, whyWaits: WhyWaits): string | null {
   switch (service.state) {
     case 'error':
       return service.reason;
-    case 'recovery':
-      return waitingFor(input, service) ?? service.reason;
-    case 'request_start':
-    case 'request_start_balance':
-      return waitingFor(input, service) ?? 'waiting for a node that can run it';
     case 'request_stop':
       return 'stopping';
-    case 'freeze':
-      return `${service.reason}${frozenFor(input, service)}`;
     case 'started': {
       const unit = unitOf(cluster, service);
       if (unit?.condition === 'broken' && unit.detail !== '') return `starting: ${unit.detail}`;
       return service.running ? null : 'starting';
     }
-    default:
+    case 'migrate':
+    case 'relocate':
+    case 'ignored':
       return null;
+    default: {
+      const why = whyWaits(service);
+      if (why !== null) return `waiting: ${why}`;
+      return service.state === 'stopped' ? null : service.reason;
+    }
   }
 }
 
-/** Only the leader measures it. */
-function frozenFor({ node, nowMs }: ReportInput, { sid, uid }: ServiceRecord): string {
-  const since = node.cluster?.managerMemory.since.get(sid);
-  if (since?.uid !== uid) return '';
-  const limitS = node.log.committed.options.freezeLimitS;
-  const atMost = limitS === 0 ? '' : `, for at most ${limitS} s`;
-  return `; for ${Math.round((nowMs - since.atMs) / 1_000)} s${atMost}`;
-}
+/** What a service waits for; null: for nothing, or that would take too long to find out. */
+type WhyWaits = (service: ServiceRecord) => string | null;
 
-/** Why a service that wants a node is not given one; null: nothing stands against it. */
-function waitingFor({ node }: ReportInput, service: ServiceRecord): string | null {
+/** Of how many services it is found out what they wait for: for each the nodes are gone through. */
+const explainedWaits = 100;
+
+function waitsOf({ node, nowMs }: ReportInput): WhyWaits {
   const { cluster } = node;
-  if (cluster === null) return null;
-  const looking = [...cluster.peers.values()]
-    .filter((peer) => peer.heartbeat !== null && peer.heartbeat.lrm.probedThrough < service.addedIndex)
-    .map((peer) => nodeName(cluster.electorate, peer.nodeId));
-  if (looking.length > 0) return `waiting until ${looking.join(', ')} has looked whether it runs there`;
-  return waitsFor(node.log.committed, service);
+  if (cluster === null) return () => null;
+  const round = newRound(managerInput(node, cluster, nowMs));
+  let explained = 0;
+  return (service) => {
+    if (service.state !== 'stopped' && ++explained > explainedWaits) return null;
+    return whyWaiting(service, round);
+  };
 }
 
 export function timingReport(node: NodeState, kappaSource: string): TimingReport {
