@@ -6,6 +6,7 @@ import { addClusterCommands } from './cluster-commands.js';
 import { exitCodeHelp } from './exit-codes.js';
 import { addGroupCommands, addOptionsCommand, addRuleCommands } from './policy-commands.js';
 import { addResourceCommands } from './resource-commands.js';
+import { addSimulateCommand } from './simulate-command.js';
 
 const defaultSocket = '/run/holdfast/holdfast.sock';
 
@@ -70,5 +71,6 @@ export function createProgram(name: string, finish: Finish): Command {
   addRuleCommands(program, finish);
   addOptionsCommand(program, finish);
   addClusterCommands(program, finish);
+  addSimulateCommand(program, finish);
   return program;
 }
