@@ -4,7 +4,7 @@ import { SimCorosync } from '../src/sim/sim-corosync.js';
 import { SimNetwork } from '../src/sim/sim-network.js';
 import { Random } from '../src/sim/sim-random.js';
 import { Timeline } from '../src/sim/sim-timeline.js';
-import type { World } from '../src/sim/world.js';
+import { World } from '../src/sim/world.js';
 import type { SimNodeOptions, WorldOptions } from '../src/sim/world-options.js';
 import { add } from './fixtures/add-resource.js';
 import { chaos, newWorld } from './sim-world-chaos.js';
@@ -230,6 +230,20 @@ t.test('what a node does that nobody has decided is seen', async (t) => {
   t.ok(rules(world).includes('disarmed'));
 });
 
+t.test('two nodes and a quorum device: the one that is left goes on', async (t) => {
+  const two = [1, 2].map((nodeId) => ({ nodeId, name: `node${nodeId}` }));
+  const world = new World({ seed: 3, nodes: two, quorumDevice: { votes: 1 } });
+  await world.run(20_000);
+  world.request('node1', add('vm:1')).catch(() => undefined);
+  await world.run(40_000);
+  const [host] = world.where('vm:1');
+  host?.powerOff();
+  await world.runFor(200_000);
+  t.equal(world.where('vm:1').length, 1);
+  t.not(world.where('vm:1')[0], host);
+  t.same(world.violations, []);
+});
+
 // ---- resources ----
 
 t.test('a vm moves while it runs, a container is stopped and started', async (t) => {
@@ -281,7 +295,7 @@ function network(seed: number, nodes: number, skewMs: readonly [number, number])
   const random = new Random(seed);
   const options = { orderMs: [0.2, 3] as const, skewMs, lossRate: 0 };
   const net = new SimNetwork(
-    { timeline, random, tokenMs: 1_000, consensusMs: 1_200, onReach: () => undefined },
+    { timeline, random, tokenMs: 1_000, consensusMs: 1_200, hasDevice: () => false, onReach: () => undefined },
     options,
   );
   const configuration = {

@@ -223,10 +223,13 @@ export class SimCorosync {
     this.groupView = members;
   }
 
+  /** Before a new ring forms, what the old one has ordered is delivered. */
+  leaveRing(): void {
+    for (const late of this.#late) this.#deliverLate(late);
+  }
+
   /** A new ring: cpg's word before anything is delivered in it; the quorum service's is not ordered to that. */
   enter(ring: Ring): void {
-    // What was delivered in the old ring comes before.
-    for (const late of this.#late) this.#deliverLate(late);
     this.ring = ring;
     const quorum = (): void => this.announceQuorum();
     const group = (): void => {
@@ -242,7 +245,7 @@ export class SimCorosync {
 
   announceQuorum(): void {
     const { ring } = this;
-    if (ring === null) return;
+    if (ring === null || ring.awaitsDevice) return;
     const quorate = ring.isQuorate(this.configuration);
     this.#tell({ type: 'quorum', quorate, ring: ring.id, members: ring.memberIds });
   }

@@ -20,6 +20,8 @@ export interface NetworkSurroundings {
   readonly random: Random;
   readonly tokenMs: number;
   readonly consensusMs: number;
+  /** There is a quorum device, which a new ring has to wait for. */
+  readonly hasDevice: () => boolean;
   /** Reach has changed: who is out of quorum in truth may be another. */
   readonly onReach: () => void;
 }
@@ -160,8 +162,11 @@ export class SimNetwork {
       if (old.whole) old.brokenMs = timeline.nowMs;
       old.whole = false;
     }
+    // Who has joined the group is known only when this has come through.
+    for (const member of members) member.leaveRing();
     const freeMs = timeline.nowMs + syncMs;
     const ring = new Ring(++this.#ringSeq * 4, members, freeMs);
+    ring.awaitsDevice = this.#world.hasDevice();
     for (const member of members) member.enter(ring);
     for (const member of members) this.outgoing(member);
     this.#world.onReach();

@@ -51,10 +51,19 @@ export class SimQuorumDevice {
     const { timeline, random, rings } = this.#world;
     const best = this.#best();
     for (const ring of rings()) if (ring !== best) this.#give(ring, 0);
-    if (best === undefined || best.deviceVotes === this.votes) return;
+    const waits = [...rings()].some((ring) => ring.awaitsDevice);
+    if (!waits && (best === undefined || best.deviceVotes === this.votes)) return;
     timeline.after(random.within(voteMs), () => {
-      if (this.#generation === generation) this.#give(best, this.votes);
+      if (this.#generation === generation) this.#decide(best);
     });
+  }
+
+  #decide(best: Ring | undefined): void {
+    for (const ring of this.#world.rings()) {
+      const waited = ring.awaitsDevice;
+      ring.awaitsDevice = false;
+      this.#give(ring, ring === best ? this.votes : 0, waited);
+    }
   }
 
   #best(): Ring | undefined {
@@ -63,8 +72,8 @@ export class SimQuorumDevice {
     return whole.sort((a, b) => reach(b) - reach(a) || a.id.nodeId - b.id.nodeId)[0];
   }
 
-  #give(ring: Ring, votes: number): void {
-    if (ring.deviceVotes === votes) return;
+  #give(ring: Ring, votes: number, tell = false): void {
+    if (ring.deviceVotes === votes && !tell) return;
     ring.deviceVotes = votes;
     for (const member of ring.members) if (member.ring === ring) member.announceQuorum();
   }

@@ -24,6 +24,8 @@ export class Ring {
   freeMs: number;
   /** Votes that a quorum device gives to this ring. */
   deviceVotes = 0;
+  /** Its members tell nobody of quorum before the device has decided: corosync waits for it when a ring forms. */
+  awaitsDevice = false;
   readonly #tails: Tail[] = [];
   readonly #group = new Map<number, number>();
 

@@ -53,6 +53,7 @@ export class World {
         random: this.random,
         tokenMs: options.tokenMs ?? 1_000,
         consensusMs: options.consensusMs ?? 1_200,
+        hasDevice: () => this.device !== null,
         onReach: () => this.#noteReach(),
       },
       { ...defaultNetwork, ...options.network },
