@@ -104,7 +104,7 @@ function renewedSteps(electorate: Electorate, leaseMs: number, leftSteps: number
   for (let age = stepsLimit; age >= 0; age--) stamp(lease, originMs - age * slowMs);
   const heldUntil = (): number =>
     firstStep((steps) => !isHeld(lease, originMs + (steps - 1) * slowMs + 1) || steps === stepsLimit - 1);
-  const echo = (age: number): void => noteEcho(lease, 2, 'now', lease.nextSeq - 1 - age);
+  const echo = (age: number): void => noteEcho(lease, 2, 'now', lease.nextSeq - 1 - age, '');
   for (let age = stepsLimit; leftSteps > 0 && heldUntil() < leftSteps && age >= 0; age--) {
     echo(age);
     renew(lease, electorate, true);
