@@ -228,14 +228,20 @@ export class FaultInjection {
     world.device?.setUp(true);
   }
 
+  /** On its way down, unable to reset itself though it has to, or with an operation that never ends. */
+  #isStuck(node: SimNode): boolean {
+    const leaving = node.agent?.node.shutdown ?? null;
+    if (leaving !== null && leaving.kind !== 'restart') return true;
+    const fenced = this.#world.state.nodes[node.nodeId]?.fencedBootIds.includes(node.bootId) === true;
+    return (fenced && !node.resetWorks) || this.#hung.has(`${node.nodeId}/${node.boots}`);
+  }
+
   #putRight(node: SimNode): void {
     Object.assign(node.disk, { full: false, delayMs: 0, tornRate: 0 });
     node.disk.hangsUntilMs = Math.min(node.disk.hangsUntilMs, this.#world.nowMs + 5_000);
-    node.resetWorks = true;
     node.quorumOptions = [];
-    const leaving = node.agent?.node.shutdown ?? null;
-    const leaves = leaving !== null && leaving.kind !== 'restart';
-    if (leaves || this.#hung.has(`${node.nodeId}/${node.boots}`)) node.powerOff();
+    if (this.#isStuck(node)) node.powerOff();
+    node.resetWorks = true;
     node.continueAgent();
     node.corosync.goOn();
     if (!node.up) {

@@ -164,6 +164,8 @@ export class SimNetwork {
     }
     // Who has joined the group is known only when this has come through.
     for (const member of members) member.leaveRing();
+    // Who has joined the group is known only when this has come through.
+    for (const member of members) member.leaveRing();
     const freeMs = timeline.nowMs + syncMs;
     const ring = new Ring(++this.#ringSeq * 4, members, freeMs);
     ring.awaitsDevice = this.#world.hasDevice();

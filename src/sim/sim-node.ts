@@ -371,6 +371,7 @@ export class SimNode implements Witness {
       nodeIdOf: (name) => this.#world.nodeByName(name)?.nodeId ?? null,
       busyUntilMs: this.#busyUntilMs,
       isRunning: (sid) => this.#running.has(sid),
+      bootIdOf: (node) => this.#world.nodeByName(node)?.bootId ?? null,
       truth: () => (this.up && this.boots === boots ? this.#truth : null),
       onOperation: (operation, sid) => this.#onOperation(operation, sid),
       isAlive,
@@ -459,7 +460,7 @@ export class SimNode implements Witness {
 
   readonly #truth: Truth = {
     setRunning: (sid, runs) => this.#setRunning(sid, runs, runs ? 'started' : 'stopped'),
-    migrate: (sid, targetNode) => this.#migrate(sid, targetNode),
+    migrate: (sid, targetNode, targetBootId) => this.#migrate(sid, targetNode, targetBootId),
   };
 
   /** Behind everybody's back: started or stopped by hand, or crashed. */
@@ -479,10 +480,10 @@ export class SimNode implements Witness {
   }
 
   /** It leaves this node and is on the other at the same moment. */
-  #migrate(sid: string, targetNode: string): string | null {
+  #migrate(sid: string, targetNode: string, targetBootId: string | null): string | null {
     const { network, nodeByName } = this.#world;
     const target = nodeByName(targetNode);
-    if (target === undefined || !target.up) return `${targetNode} is not there`;
+    if (target === undefined || !target.up || target.bootId !== targetBootId) return `${targetNode} is not there`;
     const linked = network.isLinked(this.nodeId, target.nodeId) && network.isLinked(target.nodeId, this.nodeId);
     if (!linked) return `${targetNode} cannot be reached`;
     if (target.running.has(sid)) return `${sid} runs on ${targetNode} already`;

@@ -37,7 +37,7 @@ export interface OperationCall {
 }
 
 export type ResourceFault =
-  /** It does not work. `half`: a start has started it, or a stop stopped it, all the same. */
+  /** It does not work. `half`: a start has started it, a stop stopped it, or a move moved it, all the same. */
   | { readonly kind: 'fail'; readonly permanent?: boolean; readonly half?: boolean; readonly detail?: string }
   /** Never answers, until its machine dies; nothing else can be done with it there meanwhile. */
   | { readonly kind: 'hang' }
@@ -133,6 +133,8 @@ export interface DriverSurroundings {
   /** Until when operations go on, whoever began them, true time: the driver of the next agent waits for them. */
   readonly busyUntilMs: Map<string, number>;
   readonly isRunning: (sid: string) => boolean;
+  /** Null: that machine is off. */
+  readonly bootIdOf: (node: string) => string | null;
   /** Null once this boot has ended: the operation has died with it. */
   readonly truth: () => Truth | null;
   readonly onOperation: (operation: 'start' | 'stop' | 'migrate', sid: string) => void;
@@ -143,11 +145,17 @@ export interface DriverSurroundings {
 
 export interface Truth {
   setRunning(sid: string, runs: boolean): void;
-  /** Flips from here to there; a sentence if that is not possible. */
-  migrate(sid: string, targetNode: string): string | null;
+  /** Flips from here to there, if that is still the boot in which the move began; a sentence if it is not possible. */
+  migrate(sid: string, targetNode: string, targetBootId: string | null): string | null;
 }
 
 type Answer = (result: OperationResult) => void;
+
+/** Where a move goes to; a machine that has booted since is another one. */
+interface Target {
+  readonly node: string;
+  readonly bootId: string | null;
+}
 
 export function simDrivers(types: readonly string[], world: DriverSurroundings): Map<string, ResourceDriver> {
   const driver = (type: string): ResourceDriver =>
@@ -185,12 +193,13 @@ class SimDriver implements ResourceDriver {
   protected operate(
     operation: SimOperation,
     sid: string,
-    target: string | null,
+    targetNode: string | null,
     hard: boolean,
   ): Promise<OperationResult> {
-    const { timeline, random, resources, busyUntilMs, onOperation, isAlive, deliver } = this.#world;
+    const { timeline, random, resources, busyUntilMs, bootIdOf, onOperation, isAlive, deliver } = this.#world;
     if (!isAlive()) return new Promise(() => undefined);
     if (operation !== 'monitor') onOperation(operation, sid);
+    const target = targetNode === null ? null : { node: targetNode, bootId: bootIdOf(targetNode) };
     const behaviour = resources.behaviour(sid);
     const startMs = timeline.nowMs;
     const beginsMs = Math.max(startMs, busyUntilMs.get(sid) ?? 0);
@@ -204,20 +213,20 @@ class SimDriver implements ResourceDriver {
     });
   }
 
-  #end(operation: SimOperation, sid: string, target: string | null, answer: Answer): void {
+  #end(operation: SimOperation, sid: string, target: Target | null, answer: Answer): void {
     const { timeline, resources, nodeId, node, busyUntilMs, truth, nodeIdOf } = this.#world;
     const machine = truth();
     if (machine === null) return;
-    const targetId = target === null ? null : nodeIdOf(target);
-    const fault = resources.fault({ sid, operation, nodeId, node, atMs: timeline.nowMs, target, targetId });
+    const call = { sid, operation, nodeId, node, atMs: timeline.nowMs, target: target?.node ?? null };
+    const fault = resources.fault({ ...call, targetId: target === null ? null : nodeIdOf(target.node) });
     if (fault === null) answer(this.#carryOut(machine, operation, sid, target));
     else if (fault.kind === 'hang') busyUntilMs.set(sid, Number.POSITIVE_INFINITY);
     else if (fault.kind === 'lie') answer(said(fault.outcome, 'simulated: a lie'));
     else if (fault.kind === 'slow') this.#endLater(fault.byMs, operation, sid, target, answer);
-    else answer(this.#fail(machine, operation, sid, fault));
+    else answer(this.#fail(machine, operation, sid, target, fault));
   }
 
-  #endLater(byMs: number, operation: SimOperation, sid: string, target: string | null, answer: Answer): void {
+  #endLater(byMs: number, operation: SimOperation, sid: string, target: Target | null, answer: Answer): void {
     const { timeline, busyUntilMs, truth } = this.#world;
     if (operation !== 'monitor') busyUntilMs.set(sid, timeline.nowMs + byMs);
     timeline.after(byMs, () => {
@@ -226,10 +235,10 @@ class SimDriver implements ResourceDriver {
     });
   }
 
-  #carryOut(machine: Truth, operation: SimOperation, sid: string, target: string | null): OperationResult {
+  #carryOut(machine: Truth, operation: SimOperation, sid: string, target: Target | null): OperationResult {
     const { resources, isRunning } = this.#world;
-    if (operation === 'migrate') {
-      const problem = isRunning(sid) ? machine.migrate(sid, target ?? '') : `${sid} does not run here`;
+    if (target !== null) {
+      const problem = isRunning(sid) ? machine.migrate(sid, target.node, target.bootId) : `${sid} does not run here`;
       if (problem !== null) return said(isRunning(sid) ? 'running' : 'failed', problem);
     }
     if (operation === 'start') machine.setRunning(sid, true);
@@ -242,6 +251,7 @@ class SimDriver implements ResourceDriver {
     machine: Truth,
     operation: SimOperation,
     sid: string,
+    target: Target | null,
     fault: ResourceFault & { kind: 'fail' },
   ): OperationResult {
     const { isRunning } = this.#world;
@@ -249,6 +259,7 @@ class SimDriver implements ResourceDriver {
     const detail = fault.detail ?? `simulated: ${operation} fails`;
     if (fault.half && operation === 'start') machine.setRunning(sid, true);
     if (fault.half && operation === 'stop') machine.setRunning(sid, false);
+    if (fault.half && target !== null && isRunning(sid)) machine.migrate(sid, target.node, target.bootId);
     if (operation === 'migrate') return { ...said(isRunning(sid) ? 'running' : 'failed', detail), permanent };
     const broken = operation === 'start' && !permanent;
     return { ...said(broken ? 'failed' : 'error', detail), permanent };
