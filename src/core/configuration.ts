@@ -89,7 +89,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lastManagerInput: '',
     managerMemory: newManagerMemory(),
     serviceLoads: new Map(),
-    compiled: { state: null, key: '', rules: { units: new Map(), dropped: [], warnings: [] } },
+    compiled: { state: null, key: '', rules: { units: new Map(), dropped: [], warnings: [] }, order: [] },
     runningOut: false,
   };
 }

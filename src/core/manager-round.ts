@@ -14,6 +14,8 @@ export interface ManagerInput {
   readonly state: ClusterState;
   readonly electorate: Electorate;
   readonly rules: CompiledRules;
+  /** All services, in the order in which they are decided about. */
+  readonly order: readonly string[];
   /** Newest heartbeat of each member of the view, sent in that view. */
   readonly members: ReadonlyMap<number, Heartbeat>;
   /** Members of the view that have not yet been heard in it: present, but nothing is known of them. */
@@ -219,7 +221,11 @@ export function to(
   };
 }
 
-/** Of those that were there already: numbers by value, the rest by letter. */
+export function inOrder(state: ClusterState): string[] {
+  return Object.keys(state.services).sort(compareSids);
+}
+
+/** Numbers by value, the rest by letter: `vm:101` before `vm:1000`. */
 export function compareSids(a: string, b: string): number {
   const [typeA = '', nameA = ''] = a.split(':');
   const [typeB = '', nameB = ''] = b.split(':');

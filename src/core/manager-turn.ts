@@ -2,7 +2,7 @@ import { compileRules } from './compiled-rules.js';
 import type { Effect } from './effects.js';
 import { decide } from './manager.js';
 import { forgetAll } from './manager-memory.js';
-import type { ManagerInput } from './manager-round.js';
+import { inOrder, type ManagerInput } from './manager-round.js';
 import type { Heartbeat, LoadReport } from './messages.js';
 import type { ClusterPart, CompiledFor, NodeState } from './node-state.js';
 import { propose } from './replication.js';
@@ -73,7 +73,7 @@ export function managerInput(node: NodeState, cluster: ClusterPart, nowMs: numbe
   return {
     state: node.log.committed,
     electorate: cluster.electorate,
-    rules: compiledRules(node, cluster),
+    ...compiled(node, cluster),
     members,
     unheard,
     silences,
@@ -92,7 +92,7 @@ function loadsOf({ peers }: ClusterPart): Map<number, LoadReport> {
 }
 
 /** Compiled anew only when rules, resources or nodes have changed. */
-function compiledRules({ log }: NodeState, cluster: ClusterPart): CompiledFor['rules'] {
+function compiled({ log }: NodeState, cluster: ClusterPart): Pick<CompiledFor, 'rules' | 'order'> {
   const { committed } = log;
   const nodeNames = Object.values(committed.nodes).map((record) => record.name);
   const key = `${committed.configurationIndex} ${nodeNames.join(' ')}`;
@@ -103,7 +103,7 @@ function compiledRules({ log }: NodeState, cluster: ClusterPart): CompiledFor['r
       services: Object.values(committed.services),
       nodeNames,
     });
-    cluster.compiled = { state: committed, key, rules };
+    cluster.compiled = { state: committed, key, rules, order: inOrder(committed) };
   }
-  return cluster.compiled.rules;
+  return { rules: cluster.compiled.rules, order: cluster.compiled.order };
 }

@@ -30,7 +30,7 @@ export function decide(input: ManagerInput): Command[] {
 function decideServices(round: Round): void {
   const { services } = round.input.state;
   const seeking: string[] = [];
-  for (const sid of Object.keys(services).sort(compareSids)) {
+  for (const sid of round.input.order) {
     const service = services[sid];
     if (service === undefined) continue;
     if (seeksNode(service.state)) seeking.push(sid);

@@ -83,6 +83,7 @@ export interface CompiledFor {
   readonly state: ClusterState | null;
   readonly key: string;
   readonly rules: CompiledRules;
+  readonly order: readonly string[];
 }
 
 export interface ClusterPart {

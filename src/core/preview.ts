@@ -2,7 +2,7 @@ import { apply, type ClusterState, type Command, type ServiceRecord } from './cl
 import { compileRules } from './compiled-rules.js';
 import { decide } from './manager.js';
 import { newManagerMemory } from './manager-memory.js';
-import { compareSids, isWanted, type ManagerInput, newRound } from './manager-round.js';
+import { compareSids, inOrder, isWanted, type ManagerInput, newRound } from './manager-round.js';
 import type { Heartbeat, LrmResult } from './messages.js';
 import { seeksNode } from './service-states.js';
 import { whyWaiting } from './waiting.js';
@@ -107,6 +107,7 @@ function inputFor(input: ManagerInput, state: ClusterState): ManagerInput {
       nodeNames: Object.values(state.nodes).map((node) => node.name),
     }),
     members: new Map([...input.members].map(([nodeId, heartbeat]) => [nodeId, heartbeatOf(nodeId, heartbeat)])),
+    order: inOrder(state),
     memory: newManagerMemory(),
   };
 }

@@ -2,7 +2,7 @@ import { apply, type ClusterState, type Command, emptyState, type ResourceSettin
 import { compileRules } from '../core/compiled-rules.js';
 import { decide } from '../core/manager.js';
 import { newManagerMemory } from '../core/manager-memory.js';
-import type { ManagerInput } from '../core/manager-round.js';
+import { inOrder, type ManagerInput } from '../core/manager-round.js';
 import type { Heartbeat, LrmResult } from '../core/messages.js';
 import { World } from './world.js';
 
@@ -177,6 +177,7 @@ function inputOf(world: ManagerWorld, memory: ManagerInput['memory']): ManagerIn
       nodeNames: ids.map((nodeId) => `node${nodeId}`),
     }),
     members: new Map(present.map((nodeId) => [nodeId, heartbeatOf(nodeId, results.get(nodeId) ?? [])])),
+    order: inOrder(state),
     unheard: new Set(),
     silences: new Map(absent === null ? [] : [[absent, present.map((fromId) => ({ fromId, silenceMs: takeoverMs }))]]),
     loads: new Map(
