@@ -69,6 +69,10 @@ void Fill(Napi::Object object, const ConfigurationEvent& event) {
   configuration.Set("nodes", ToArray(env, event.nodes));
   configuration.Set("expectedVotes", event.expectedVotes);
   configuration.Set("deviceVotes", event.deviceVotes);
+  if (event.deviceVotes > 0) {
+    configuration.Set("deviceTimeoutMs", event.deviceTimeoutMs);
+    configuration.Set("deviceSyncTimeoutMs", event.deviceSyncTimeoutMs);
+  }
   configuration.Set("tokenMs", event.tokenMs);
   configuration.Set("consensusMs", event.consensusMs);
   configuration.Set("quorumOptions", ToArray(env, event.quorumOptions));

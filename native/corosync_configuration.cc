@@ -191,6 +191,9 @@ Status ConfigurationConnection::Read(ConfigurationEvent& configuration) {
     if (std::optional<ClusterNode> node = ReadNode(cmap, position)) configuration.nodes.push_back(std::move(*node));
   }
   configuration.deviceVotes = cmap.Text("quorum.device.model") ? votes.qdevice_votes : 0;
+  // Votequorum's own defaults, see votequorum(5).
+  configuration.deviceTimeoutMs = cmap.Number("quorum.device.timeout").value_or(10000);
+  configuration.deviceSyncTimeoutMs = cmap.Number("quorum.device.sync_timeout").value_or(30000);
   // Measured: votequorum leaves an unregistered device out before the first ring of several nodes and after a
   // reload, and `corosync-quorumtool -e` may lower its number. The votes that exist are never fewer than these.
   configuration.expectedVotes = std::max(votes.highest_expected, VotesOf(configuration.nodes) + configuration.deviceVotes);

@@ -32,12 +32,16 @@ struct ConfigurationEvent {
   std::vector<ClusterNode> nodes;
   uint32_t expectedVotes = 0;
   uint32_t deviceVotes = 0;
+  // Milliseconds; of interest only with a device.
+  uint32_t deviceTimeoutMs = 0;
+  uint32_t deviceSyncTimeoutMs = 0;
   uint32_t tokenMs = 0;
   uint32_t consensusMs = 0;
   std::vector<std::string> quorumOptions;
   bool operator==(const ConfigurationEvent& other) const {
     return localNodeId == other.localNodeId && clusterName == other.clusterName && nodes == other.nodes &&
-           expectedVotes == other.expectedVotes && deviceVotes == other.deviceVotes && tokenMs == other.tokenMs &&
+           expectedVotes == other.expectedVotes && deviceVotes == other.deviceVotes &&
+           deviceTimeoutMs == other.deviceTimeoutMs && deviceSyncTimeoutMs == other.deviceSyncTimeoutMs && tokenMs == other.tokenMs &&
            consensusMs == other.consensusMs && quorumOptions == other.quorumOptions;
   }
 };

@@ -296,5 +296,11 @@ t.test('votes and options are those that corosync uses', async (t) => {
     'device {\n    model: net\n    votes: 1\n    net {\n      host: 10.99.0.9\n      algorithm: ffsplit\n    }\n  }';
   const withDevice = await upFor(t, { count: 2, quorum: device });
   const configured = await clientFor(t, withDevice, 1).event('configuration');
-  t.match(configured.configuration, { expectedVotes: 3, deviceVotes: 1, quorumOptions: [] });
+  t.match(configured.configuration, {
+    expectedVotes: 3,
+    deviceVotes: 1,
+    deviceTimeoutMs: 10_000,
+    deviceSyncTimeoutMs: 30_000,
+    quorumOptions: [],
+  });
 });

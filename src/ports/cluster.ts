@@ -21,6 +21,9 @@ export interface ClusterConfiguration {
   readonly expectedVotes: number;
   /** Votes of the quorum device; 0 without one. */
   readonly deviceVotes: number;
+  /** Corosync's quorum.device.timeout and .sync_timeout, milliseconds; there with a device only. */
+  readonly deviceTimeoutMs?: number;
+  readonly deviceSyncTimeoutMs?: number;
   /** Effective totem token timeout, milliseconds. */
   readonly tokenMs: number;
   /** Effective totem consensus timeout, milliseconds. */
