@@ -37,6 +37,13 @@ export function planConfirmOff({ state }: ChangeContext, { node }: Of<'confirm-o
 export function planMove(context: ChangeContext, { sid, kind, node }: Of<'move'>): PlannedChange {
   const service = serviceNamed(context.state, sid);
   const target = nodeNamed(context.state, node);
+  if (context.state.disarm !== null) {
+    const remedy = "arm it first with 'holdfast arm'";
+    throw new HoldfastError(
+      'HF_CONFLICT',
+      `${service.sid} cannot be moved now, for the cluster is disarmed: ${remedy}`,
+    );
+  }
   refuseUnmovable(service);
   refuseTarget(context, service, target);
   const unit = compileRules(ruleInput(context.state, context.nodeNames)).units.get(service.sid);
@@ -69,7 +76,7 @@ function refuseUnmovable(service: ServiceRecord): void {
   if (why !== undefined) throw new HoldfastError('HF_CONFLICT', `${sid} cannot be moved now, for ${why}`);
 }
 
-function refuseTarget({ state, lrmOf }: ChangeContext, service: ServiceRecord, target: NodeRecord): void {
+function refuseTarget({ lrmOf }: ChangeContext, service: ServiceRecord, target: NodeRecord): void {
   const { sid, nodeId, targetId } = service;
   const { name } = target;
   const refuse = (why: string) => new HoldfastError('HF_CONFLICT', `${sid} cannot be moved to ${name}: ${why}`);
@@ -77,7 +84,6 @@ function refuseTarget({ state, lrmOf }: ChangeContext, service: ServiceRecord, t
     const where = targetId === null ? 'is on' : 'is on its way to';
     throw new HoldfastError('HF_EXISTS', `${sid} ${where} ${name} already: nothing to move`);
   }
-  if (state.disarm !== null) throw refuse("the cluster is disarmed: arm it first with 'holdfast arm'");
   if (target.state !== 'online' || target.fencedBootIds.includes(target.bootId)) {
     throw refuse('it is not online: choose another node, or wait until it is back');
   }

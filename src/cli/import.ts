@@ -37,7 +37,7 @@ export async function importDirectory(directory: string, options: ImportOptions)
   const client = new AgentClient(options.socket);
   const plan = planImport(files, await presentConfiguration(client), options.partial);
   const refused = plan.notes.filter((note) => note.kind === 'refused').length;
-  if (!options.json) await tellPlan(plan, options.dryRun);
+  if (!options.json) await tellPlan(plan, options);
   if (refused > 0 && !options.partial) return refuse(plan, refused, options);
   const outcome = options.dryRun ? nothingDone : await carryOut(client, plan.steps, options);
   if (options.json) await printJson(jsonOf(plan, outcome));
@@ -137,11 +137,12 @@ async function carryOut(client: AgentClient, steps: readonly ImportStep[], optio
   }
 }
 
-async function tellPlan({ notes, steps, present }: ImportPlan, dryRun: boolean): Promise<void> {
+async function tellPlan({ notes, steps, present }: ImportPlan, { dryRun, partial }: ImportOptions): Promise<void> {
   const paint = paintFor(process.stdout);
   const tones = { changed: 'notable', ignored: 'faint', refused: 'bad' } as const;
+  const word = (kind: Note['kind']): string => (kind === 'refused' && partial ? 'left out' : kind);
   const line = ({ file, line: at, kind, text }: Note): string =>
-    `${paint(tones[kind], kind)} ${printable(file)}${at === 0 ? '' : `:${at}`}: ${printable(text)}`;
+    `${paint(tones[kind], word(kind))} ${printable(file)}${at === 0 ? '' : `:${at}`}: ${printable(text)}`;
   const taken = dryRun ? steps.map(({ what }) => `would take over ${printable(what)}`) : [];
   const lines = [...notes.map(line), ...present.map((what) => `there already: ${printable(what)}`), ...taken];
   if (lines.length > 0) await print(lines.join('\n'));
