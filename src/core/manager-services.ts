@@ -117,7 +117,9 @@ function whileStarted(service: ServiceRecord, round: Round): Command | null {
   if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
   const answer = answerOfHost(round, service);
   if (answer?.outcome === 'error' && isWanted(service)) return afterFailedStart(service, round, answer.detail);
-  if (answer?.outcome === 'running') return { type: 'service-running', sid: service.sid, uid: service.uid };
+  if (answer?.outcome === 'running' && !service.running) {
+    return { type: 'service-running', sid: service.sid, uid: service.uid };
+  }
   const host = hostOf(round, service);
   if (host === undefined) return null;
   if (isIgnored(service)) return ignore(service);
