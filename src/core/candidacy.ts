@@ -3,7 +3,7 @@ import type { Effect } from './effects.js';
 import { deviceTimeoutMs, type Electorate, isDeviceQuorum, isQuorum } from './electorate.js';
 import { entriesAfter, install, lastIndex, promise } from './log.js';
 import type { Entry, Fetch, LogPart, NewView, Prepare, PromiseReply } from './messages.js';
-import { liveMembers, type Peer } from './peers.js';
+import { isLive, liveMembers, type Peer } from './peers.js';
 import { heldMs } from './quorum-hold.js';
 import { promiseReply, retrySave, save, watchSaves } from './saving.js';
 import { type Coordinator, deviceCounts, electorateOf, type ViewContext, type Views } from './views.js';
@@ -41,10 +41,12 @@ export function considerView(views: Views, context: ViewContext, effects: Effect
 
 /** The lowest live node leads, of those that can store: a leader whose own promise is lost could lead one epoch twice. */
 function isCandidate(views: Views, context: ViewContext): boolean {
-  const able = liveMembers(context.peers, views.selfId, context.nowMs).find((peer) =>
-    peer.nodeId === views.selfId ? views.storing : peer.heartbeat?.storing !== false,
-  );
-  return able?.nodeId === views.selfId;
+  if (!views.storing || !context.peers.has(views.selfId)) return false;
+  for (const peer of context.peers.values()) {
+    const isAble = isLive(peer, views.selfId, context.nowMs) && peer.heartbeat?.storing !== false;
+    if (peer.nodeId < views.selfId && isAble) return false;
+  }
+  return true;
 }
 
 function needsNewView(views: Views, coordinator: Coordinator, context: ViewContext): boolean {

@@ -75,6 +75,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     views: newViews(selfId, incarnation, node.log),
     lease: newLease(selfId, incarnation, derived.budget.leaseMs),
     grants: newGrants(startedMs),
+    grantsView: null,
     lrm: newLrm(selfId, bootId),
     protection: newProtection(node.options.watchdog?.active ?? false),
     hasKnownAll: false,

@@ -48,7 +48,7 @@ export function isQuorum(electorate: Electorate, nodeIds: Iterable<number>): boo
 }
 
 export function hasDevice(electorate: Electorate): boolean {
-  return sides(electorate).some((side) => (side.deviceVotes ?? 0) > 0);
+  return (electorate.deviceVotes ?? 0) > 0 || (electorate.former?.deviceVotes ?? 0) > 0;
 }
 
 /** A quorum with the device's votes. While the electorate changes they count nowhere. */
@@ -88,7 +88,7 @@ function quorumValueOf(side: Votes, reached: ReadonlyMap<number, number>): numbe
   let votes = 0;
   const descending = [...reached].sort(([, a], [, b]) => b - a);
   for (const [nodeId, value] of descending) {
-    votes += votesOf(side, [nodeId]);
+    votes += side.nodes.find((node) => node.nodeId === nodeId)?.votes ?? 0;
     if (votes >= quorumVotes(side)) return value;
   }
   return undefined;
@@ -112,12 +112,18 @@ export function deviceValue(
 
 /** The same nodes with the same votes, and the same device. */
 export function sameVotes(a: Votes, b: Votes): boolean {
-  return fingerprint(a) === fingerprint(b);
+  if (a === b) return true;
+  const sameDevice = (a.deviceVotes ?? 0) === (b.deviceVotes ?? 0);
+  const sameTimeout = (a.deviceVotes ?? 0) === 0 || (a.deviceTimeoutMs ?? 0) === (b.deviceTimeoutMs ?? 0);
+  if (!sameDevice || !sameTimeout || a.expectedVotes !== b.expectedVotes || a.nodes.length !== b.nodes.length)
+    return false;
+  return a.nodes.every(({ nodeId, votes }) => b.nodes.some((node) => node.nodeId === nodeId && node.votes === votes));
 }
 
 /** Is what corosync says of its quorum about this electorate, or about one of the two while it changes? */
 export function isAbout(configured: Votes, electorate: Electorate): boolean {
-  return sides(electorate).some((side) => sameVotes(side, configured));
+  if (sameVotes(electorate, configured)) return true;
+  return electorate.former ? sameVotes(electorate.former, configured) : false;
 }
 
 /** Votes as one line, the same for the same votes. */

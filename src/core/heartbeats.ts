@@ -52,11 +52,14 @@ function newsOf(node: NodeState, cluster: ClusterPart, epoch: number, nowMs: num
 function takeoverDue(node: NodeState, cluster: ClusterPart, nowMs: number, sinceMs: number): boolean {
   const { view } = cluster.views;
   if (view === null) return false;
-  return Object.values(node.log.committed.nodes).some(({ nodeId, fenceBoundMs }) => {
-    const ripeSinceMs = silence(cluster, nodeId, nowMs) - waitMs(cluster.electorate, fenceBoundMs);
-    const outside = !view.members.some((member) => member.nodeId === nodeId);
-    return outside && ripeSinceMs >= 0 && ripeSinceMs < sinceMs;
-  });
+  const { nodes } = node.log.committed;
+  for (const id in nodes) {
+    const record = nodes[id];
+    if (record === undefined || view.members.some((member) => member.nodeId === record.nodeId)) continue;
+    const ripeSinceMs = silence(cluster, record.nodeId, nowMs) - waitMs(cluster.electorate, record.fenceBoundMs);
+    if (ripeSinceMs >= 0 && ripeSinceMs < sinceMs) return true;
+  }
+  return false;
 }
 
 /** How long this node has kept silent towards that one; with a quorum device, while it held quorum. */

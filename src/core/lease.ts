@@ -9,7 +9,7 @@ export interface Lease {
   readonly incarnation: string;
   readonly leaseMs: number;
   nextSeq: number;
-  /** When each heartbeat was about to be sent; ascending, at most `heartbeatsKept`. */
+  /** When each heartbeat was about to be sent; ascending, the newest `heartbeatsKept` and at most as many older ones. */
   sent: { readonly seq: number; readonly atMs: number }[];
   /** Highest of our sequence numbers that each other node has echoed, and the electorate it went by last. */
   readonly echoed: Map<number, { readonly seq: number; readonly version: string }>;
@@ -19,6 +19,14 @@ export interface Lease {
   agentsInReach: readonly number[] | null;
   /** CLOCK_BOOTTIME; 0: never held. Never goes back. */
   deadlineMs: number;
+  /** Grows with whatever may extend the lease. */
+  changes: number;
+  /** What the lease was last judged by: the same again extends nothing. */
+  judged: {
+    readonly changes: number;
+    readonly electorate: Electorate | null;
+    readonly agents: readonly number[] | null;
+  };
 }
 
 /** Older heartbeats than these could not extend any lease: at 1 s, 10 minutes is the longest bound. */
@@ -35,13 +43,17 @@ export function newLease(selfId: number, incarnation: string, leaseMs: number): 
     deliveredSeq: 0,
     agentsInReach: null,
     deadlineMs: 0,
+    changes: 0,
+    judged: { changes: -1, electorate: null, agents: null },
   };
 }
 
 /** Takes the next sequence number and notes the time; call it before the heartbeat is sent, never after. */
 export function stamp(lease: Lease, nowMs: number): number {
   const seq = lease.nextSeq++;
-  lease.sent = [...lease.sent.slice(-(heartbeatsKept - 1)), { seq, atMs: nowMs }];
+  lease.changes++;
+  lease.sent.push({ seq, atMs: nowMs });
+  if (lease.sent.length > 2 * heartbeatsKept) lease.sent.splice(0, heartbeatsKept);
   return seq;
 }
 
@@ -51,14 +63,16 @@ export function stamp(lease: Lease, nowMs: number): number {
  */
 export function noteEcho(lease: Lease, fromId: number, incarnation: string, seq: number, version: string): void {
   if (incarnation !== lease.incarnation || fromId === lease.selfId || seq >= lease.nextSeq) return;
+  lease.changes++;
   lease.echoed.set(fromId, { seq: Math.max(seq, lease.echoed.get(fromId)?.seq ?? 0), version });
 }
 
 /** Corosync has delivered our own heartbeat: it was alive when that was sent. Null: not one of ours, or too old. */
 export function noteDelivery(lease: Lease, incarnation: string, seq: number): number | null {
   if (incarnation !== lease.incarnation || seq >= lease.nextSeq) return null;
+  lease.changes++;
   lease.deliveredSeq = Math.max(lease.deliveredSeq, seq);
-  return lease.sent.find((heartbeat) => heartbeat.seq === seq)?.atMs ?? null;
+  return sentAt(lease, seq);
 }
 
 /**
@@ -66,12 +80,20 @@ export function noteDelivery(lease: Lease, incarnation: string, seq: number): nu
  * extended. True if the deadline has moved.
  */
 export function renew(lease: Lease, electorate: Electorate, quorate: boolean): boolean {
-  if (!quorate) return false;
+  const { judged } = lease;
+  const known = judged.changes === lease.changes && judged.agents === lease.agentsInReach;
+  if (!quorate || (known && judged.electorate === electorate)) return false;
+  lease.judged = { changes: lease.changes, electorate, agents: lease.agentsInReach };
   const seq = Math.max(echoedByNodes(lease, electorate) ?? 0, echoedWithDevice(lease, electorate) ?? 0);
-  const sentAt = lease.sent.find((heartbeat) => heartbeat.seq === seq);
-  if (sentAt === undefined || sentAt.atMs + lease.leaseMs <= lease.deadlineMs) return false;
-  lease.deadlineMs = sentAt.atMs + lease.leaseMs;
+  const sentMs = sentAt(lease, seq);
+  if (sentMs === null || sentMs + lease.leaseMs <= lease.deadlineMs) return false;
+  lease.deadlineMs = sentMs + lease.leaseMs;
   return true;
+}
+
+/** Null: not one of ours, or too old. Those that are asked for are nearly always the newest. */
+function sentAt({ sent }: Lease, seq: number): number | null {
+  return sent.findLast((heartbeat) => heartbeat.seq === seq)?.atMs ?? null;
 }
 
 /**

@@ -12,10 +12,12 @@ export interface Membership {
   ring: RingId | null;
   /** Nodes whose agent is in the group. */
   group: readonly number[];
+  /** Agents that a message sent now reaches; follows from the rest, see `settleReach`. */
+  reach: readonly number[];
 }
 
 export function newMembership(): Membership {
-  return { quorum: null, ring: null, group: [] };
+  return { quorum: null, ring: null, group: [], reach: [] };
 }
 
 export function sameRing(a: RingId | null, b: RingId | null): boolean {
@@ -37,8 +39,9 @@ export function isInquorate(membership: Membership): boolean {
   return membership.quorum === null || !membership.quorum.quorate;
 }
 
-/** Agents that a message sent now reaches. */
-export function groupMembers(membership: Membership): readonly number[] {
+/** To be called after every change of the membership. */
+export function settleReach(membership: Membership): void {
   const ring = membership.quorum?.members ?? [];
-  return isSettled(membership) ? membership.group.filter((nodeId) => ring.includes(nodeId)) : membership.group;
+  const { group } = membership;
+  membership.reach = isSettled(membership) ? group.filter((nodeId) => ring.includes(nodeId)) : group;
 }

@@ -13,7 +13,7 @@ import type { LoadReport, Message } from './messages.js';
 import type { Peers } from './peers.js';
 import type { Protection, WatchdogEvent } from './protection.js';
 import type { ServiceLoad } from './usage.js';
-import type { Views } from './views.js';
+import type { AdoptedView, Views } from './views.js';
 
 /** What one node knows, and what can happen to it. */
 
@@ -103,6 +103,8 @@ export interface ClusterPart {
   readonly views: Views;
   readonly lease: Lease;
   readonly grants: Grants;
+  /** The view that grants were last cut down to. */
+  grantsView: AdoptedView | null;
   readonly lrm: Lrm;
   readonly protection: Protection;
   /** This agent has once known everything that was committed, and so what an earlier one had been given. */

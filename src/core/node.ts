@@ -8,7 +8,7 @@ import { onHeartbeat, sendHeartbeat } from './heartbeats.js';
 import { type DurableRecord, openLog } from './log.js';
 import { onOutcome } from './lrm-outcome.js';
 import { manage } from './manager-turn.js';
-import { groupMembers, isInquorate, isQuorate, newMembership, sameRing } from './membership.js';
+import { isInquorate, isQuorate, newMembership, sameRing, settleReach } from './membership.js';
 import type { Message } from './messages.js';
 import type { ClusterPart, NodeEvent, NodeOptions, NodeState, Now } from './node-state.js';
 import { joined } from './peers.js';
@@ -36,9 +36,23 @@ export function step(node: NodeState, event: NodeEvent, now: Now): Effect[] {
   if (!isAbout(cluster.configured, cluster.electorate)) breakHold(cluster.views.hold);
   const context = viewContext(node, cluster, now);
   onEvent(node, cluster, event, context, effects);
-  afterEvent(node, cluster, now, effects);
+  if (!ofMembership.has(event.type)) {
+    afterEvent(node, cluster, context, effects);
+    return effects;
+  }
+  settleReach(node.membership);
+  syncPeers(node, cluster, now.bootMs);
+  afterEvent(node, cluster, viewContext(node, cluster, now), effects);
   return effects;
 }
+
+const ofMembership: ReadonlySet<NodeEvent['type']> = new Set<NodeEvent['type']>([
+  'configuration',
+  'quorum',
+  'ring',
+  'group',
+  'disconnected',
+]);
 
 function rejectEarly(event: NodeEvent, effects: Effect[]): Effect[] {
   if (event.type === 'request')
@@ -49,7 +63,7 @@ function rejectEarly(event: NodeEvent, effects: Effect[]): Effect[] {
 function viewContext(node: NodeState, cluster: ClusterPart, now: Now): ViewContext {
   return {
     configured: cluster.configured,
-    agentsInReach: groupMembers(node.membership),
+    agentsInReach: node.membership.reach,
     rideThroughMs: cluster.budget.rideThroughMs,
     peers: cluster.peers,
     quorate: isQuorate(node.membership),
@@ -177,7 +191,7 @@ function onGroup(node: NodeState, cluster: ClusterPart, event: NodeEvent & { typ
 }
 
 function syncPeers(node: NodeState, cluster: ClusterPart, nowMs: number): void {
-  const present = groupMembers(node.membership);
+  const present = node.membership.reach;
   for (const nodeId of cluster.peers.keys()) if (!present.includes(nodeId)) cluster.peers.delete(nodeId);
   for (const nodeId of present) if (!cluster.peers.has(nodeId)) joined(cluster.peers, nodeId, nowMs);
 }
@@ -188,19 +202,23 @@ function onDisconnected(node: NodeState, cluster: ClusterPart, reason: string, e
   notice(effects, 'cluster', 'error', `corosync is gone (${reason}): reconnecting`);
 }
 
-function afterEvent(node: NodeState, cluster: ClusterPart, now: Now, effects: Effect[]): void {
-  syncPeers(node, cluster, now.bootMs);
+function afterEvent(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
   if (isInquorate(node.membership)) leaveView(cluster.views);
-  const context = viewContext(node, cluster, now);
   cluster.electorate = electorateOf(cluster.views, context);
   cluster.lease.agentsInReach = deviceCounts(cluster.electorate, context) ? context.agentsInReach : null;
   considerView(cluster.views, context, effects);
-  const members = cluster.views.view?.members ?? [];
-  keepOnly(cluster.grants, new Set(members.map((member) => member.nodeId)));
+  grantOnlyInView(cluster);
   reconfigure(node, cluster, context, effects);
   manage(node, cluster, context, effects);
   watchLease(node, cluster, context, effects);
   resetIfFenced(node, cluster, effects);
   act(node, cluster, context, effects);
   sendHeartbeat(node, cluster, context, effects);
+}
+
+function grantOnlyInView(cluster: ClusterPart): void {
+  const { view } = cluster.views;
+  if (cluster.grantsView === view) return;
+  cluster.grantsView = view;
+  keepOnly(cluster.grants, new Set(view?.members.map((member) => member.nodeId)));
 }
