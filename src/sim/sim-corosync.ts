@@ -163,6 +163,7 @@ export class SimCorosync {
 
   /** In the ring's order; `skewMs` later than the order was made, but never before what came earlier. */
   receive(item: Item, skewMs: number): void {
+    if (this.state === 'down') return;
     const { timeline } = this.#world;
     const atMs = Math.max(timeline.nowMs + skewMs, this.#lastDeliveryMs);
     if (atMs <= timeline.nowMs && this.state === 'running') {
