@@ -51,13 +51,20 @@ t.test('a small model is searched to its end, once per world, by number of fault
     bytes: 2,
     initial: () => [new Uint8Array([0, 0])],
     moves: (world, offer) => {
-      if ((world[0] ?? 0) < 9) offer('count', (next) => next.set([(next[0] ?? 0) + 1]));
+      if ((world[0] ?? 0) < 9)
+        offer(
+          () => 'count',
+          (next) => next.set([(next[0] ?? 0) + 1]),
+        );
     },
     faults: (_, offer) =>
-      offer('FAULT', (next, report) => {
-        next[1] = (next[1] ?? 0) + 1;
-        if (next[0] === 5 && next[1] === 3) report('5 and 3');
-      }),
+      offer(
+        () => 'FAULT',
+        (next, report) => {
+          next[1] = (next[1] ?? 0) + 1;
+          if (next[0] === 5 && next[1] === 3) report('5 and 3');
+        },
+      ),
     settle: (world) => world,
   };
   const two = run(model, 2);

@@ -32,13 +32,13 @@ export function canonical(world: World, rules: CoarseRules): World {
 /** The resource is, was or may be given to the present boot of this node. */
 export function countsAnywhere(world: World, node: number): boolean {
   if (get(world, node, at.keeper) !== keeper.none || get(world, node, at.running) === 1) return true;
-  return nodes.some((owner) => {
+  for (const owner of nodes) {
     for (let index = 0; index < get(world, owner, at.logLength); index++) {
       const given = entry(world, owner, index);
       if (given.node === node && given.sameBoot) return true;
     }
-    return false;
-  });
+  }
+  return false;
 }
 
 /**

@@ -63,7 +63,10 @@ export function coarseModel({ kappa, resetWorks }: CoarseOptions, rules: CoarseR
     bytes: worldBytes,
     initial: () => nodes.map((holder) => initialWorld(rules, holder)),
     moves: (world, offer) => {
-      offer('a step passes', (next, report) => tick(next, rules, resetWorks, report));
+      offer(
+        () => 'a step passes',
+        (next, report) => tick(next, rules, resetWorks, report),
+      );
       offerHeartbeats(world, rules, offer);
       offerViews(world, only('move', offer));
       offerTakeovers(world, rules, only('move', offer));
@@ -101,10 +104,15 @@ function initialWorld(rules: CoarseRules, holder: number): World {
 const name = (node: number): string => `node ${node + 1}`;
 const names = (list: readonly number[]): string => list.map((node) => node + 1).join(', ');
 
-function subsets(list: readonly number[]): number[][] {
-  const [first, ...rest] = list;
-  if (first === undefined) return [[]];
-  return subsets(rest).flatMap((subset) => [subset, [first, ...subset]]);
+/** Of a mask, so that nothing is made anew for each world. */
+const subsetsByMask: readonly (readonly (readonly number[])[])[] = Array.from({ length: 8 }, (_, mask) =>
+  [0, 1, 2, 3, 4, 5, 6, 7]
+    .filter((subset) => (subset & ~mask) === 0)
+    .map((subset) => nodes.filter((node) => (subset & (1 << node)) !== 0)),
+);
+
+function subsets(list: readonly number[]): readonly (readonly number[])[] {
+  return subsetsByMask[list.reduce((mask, node) => mask | (1 << node), 0)] ?? [];
 }
 
 // ---- what happens by itself, or by the network's leave ----
@@ -117,9 +125,15 @@ function offerHeartbeats(world: World, rules: CoarseRules, offer: Offer): void {
       const age = get(world, giver, at.echo + receiver);
       const silence = get(world, giver, at.silence + receiver);
       if (mayGrant(world, giver, receiver) && (age !== 0 || silence !== 0))
-        offer(`${name(giver)} grants ${name(receiver)} a lease`, (next) => grant(next, rules, giver, receiver));
+        offer(
+          () => `${name(giver)} grants ${name(receiver)} a lease`,
+          (next) => grant(next, rules, giver, receiver),
+        );
       if (age !== noEcho)
-        offer(`${name(receiver)} hears the echo of ${name(giver)}`, (next) => hearEcho(next, rules, giver, receiver));
+        offer(
+          () => `${name(receiver)} hears the echo of ${name(giver)}`,
+          (next) => hearEcho(next, rules, giver, receiver),
+        );
     }
   }
 }
@@ -129,7 +143,7 @@ type ManyOffer = (kind: 'move' | 'fault', ...offered: Parameters<Offer>) => void
 
 function only(wanted: 'move' | 'fault', offer: Offer): ManyOffer {
   return (kind, text, change) => {
-    if (kind === wanted) offer(kind === 'fault' ? `FAULT ${text}` : text, change);
+    if (kind === wanted) offer(kind === 'fault' ? () => `FAULT ${text()}` : text, change);
   };
 }
 
@@ -147,8 +161,8 @@ function offerViews(world: World, offer: ManyOffer): void {
     for (const adopting of subsets(others)) {
       const all = adopting.length === others.length;
       const by = adopting.length === 0 ? [] : [leader, ...adopting];
-      const missed = all ? '' : `, adopted by ${names(by) || 'nobody'} alone`;
-      const text = `${name(leader)} leads a new view of ${names(members)}${missed}`;
+      const missed = (): string => (all ? '' : `, adopted by ${names(by) || 'nobody'} alone`);
+      const text = (): string => `${name(leader)} leads a new view of ${names(members)}${missed()}`;
       offer(all ? 'move' : 'fault', text, (next) => newView(next, members, by));
     }
   }
@@ -161,9 +175,11 @@ function offerTakeovers(world: World, rules: CoarseRules, offer: ManyOffer): voi
     const all = storers(world, leader);
     for (const to of heardInView(world, leader)) {
       for (const stores of subsets(all)) {
-        const missed = stores.length === all.length ? '' : `; stored by ${names([leader, ...stores])} alone`;
-        const text = `${name(leader)} declares ${name(holder)} fenced, the resource goes to ${name(to)}${missed}`;
-        offer(missed === '' ? 'move' : 'fault', text, (next) => takeOver(next, rules, leader, to, stores));
+        const kind = stores.length === all.length ? 'move' : 'fault';
+        const missed = (): string => (kind === 'move' ? '' : `; stored by ${names([leader, ...stores])} alone`);
+        const text = (): string =>
+          `${name(leader)} declares ${name(holder)} fenced, the resource goes to ${name(to)}${missed()}`;
+        offer(kind, text, (next) => takeOver(next, rules, leader, to, stores));
       }
     }
   }
@@ -172,10 +188,16 @@ function offerTakeovers(world: World, rules: CoarseRules, offer: ManyOffer): voi
 function offerCommits(world: World, rules: CoarseRules, offer: Offer): void {
   for (const node of nodes) {
     if (mayCommit(world, rules, node))
-      offer(`${name(node)} commits`, (next, report) => commit(next, node, get(next, node, at.logLength), report));
+      offer(
+        () => `${name(node)} commits`,
+        (next, report) => commit(next, node, get(next, node, at.logLength), report),
+      );
     const known = learnable(world, node);
     if (known !== null)
-      offer(`${name(node)} learns what is committed`, (next, report) => commit(next, node, known, report));
+      offer(
+        () => `${name(node)} learns what is committed`,
+        (next, report) => commit(next, node, known, report),
+      );
   }
 }
 
@@ -185,22 +207,36 @@ function offerStarts(world: World, rules: CoarseRules, offer: Offer): void {
     const left = get(world, node, at.lease);
     const state = get(world, node, at.keeper);
     if (state === keeper.none && rules.mayArm(left, get(world, node, at.watchdog) > 0))
-      offer(`${name(node)} arms its watchdog`, (next) => arm(next, rules, node));
+      offer(
+        () => `${name(node)} arms its watchdog`,
+        (next) => arm(next, rules, node),
+      );
     const armed = state === keeper.pets || state === keeper.stalled;
     if (armed && left > 0 && get(world, node, at.running) === 0)
-      offer(`${name(node)} starts the resource`, (next, report) => start(next, node, report));
+      offer(
+        () => `${name(node)} starts the resource`,
+        (next, report) => start(next, node, report),
+      );
   }
 }
 
 function offerRecoveries(world: World, rules: CoarseRules, resetWorks: boolean, offer: Offer): void {
   for (const node of nodes) {
     const state = get(world, node, at.keeper);
-    if (get(world, node, at.on) === 0) offer(`${name(node)} boots`, (next) => boot(next, rules, node));
+    if (get(world, node, at.on) === 0)
+      offer(
+        () => `${name(node)} boots`,
+        (next) => boot(next, rules, node),
+      );
     else if (!hasAgent(world, node))
-      offer(`the agent of ${name(node)} starts`, (next) => startAgent(next, rules, node));
+      offer(
+        () => `the agent of ${name(node)} starts`,
+        (next) => startAgent(next, rules, node),
+      );
     if (state === keeper.stalled || state === keeper.stalledLate)
-      offer(`the keeper of ${name(node)} goes on: it pets, then looks at the clock`, (next) =>
-        latePet(next, rules, node, resetWorks),
+      offer(
+        () => `the keeper of ${name(node)} goes on: it pets, then looks at the clock`,
+        (next) => latePet(next, rules, node, resetWorks),
       );
   }
 }
@@ -210,13 +246,20 @@ function offerRecoveries(world: World, rules: CoarseRules, resetWorks: boolean, 
 function offerFaults(world: World, rules: CoarseRules, offer: Offer): void {
   for (const node of nodes) {
     if (get(world, node, at.on) === 0) continue;
-    offer(`FAULT ${name(node)} loses power`, (next) => powerOff(next, node));
+    offer(
+      () => `FAULT ${name(node)} loses power`,
+      (next) => powerOff(next, node),
+    );
     if (hasAgent(world, node))
-      offer(`FAULT the agent of ${name(node)} is killed`, (next) => killAgent(next, rules, node));
+      offer(
+        () => `FAULT the agent of ${name(node)} is killed`,
+        (next) => killAgent(next, rules, node),
+      );
     // Between its look at the clock, which was in time, and the pet.
     if (get(world, node, at.keeper) === keeper.pets && get(world, node, at.lease) > 0)
-      offer(`FAULT the keeper of ${name(node)} stands still before its pet`, (next) =>
-        set(next, node, at.keeper, keeper.stalled),
+      offer(
+        () => `FAULT the keeper of ${name(node)} stands still before its pet`,
+        (next) => set(next, node, at.keeper, keeper.stalled),
       );
   }
 }

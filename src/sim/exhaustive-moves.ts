@@ -33,10 +33,13 @@ function maskOf(members: readonly number[]): number {
   return members.reduce((mask, node) => mask | (1 << node), 0);
 }
 
-export function membersOf(world: World, node: number): number[] {
-  const mask = get(world, node, at.members);
-  return nodes.filter((other) => (mask & (1 << other)) !== 0);
+export function membersOf(world: World, node: number): readonly number[] {
+  return membersByMask[get(world, node, at.members)] ?? [];
 }
+
+const membersByMask: readonly (readonly number[])[] = Array.from({ length: 8 }, (_, mask) =>
+  nodes.filter((node) => (mask & (1 << node)) !== 0),
+);
 
 function isQuorate(rules: CoarseRules, members: readonly number[]): boolean {
   return isQuorum(
@@ -59,7 +62,7 @@ export function grant(world: World, rules: CoarseRules, giver: number, receiver:
 
 export function mayGrant(world: World, giver: number, receiver: number): boolean {
   if (!hasAgent(world, giver) || !hasAgent(world, receiver)) return false;
-  if (!membersOf(world, giver).includes(receiver)) return false;
+  if ((get(world, giver, at.members) & (1 << receiver)) === 0) return false;
   return !logFences(world, giver, receiver, 0, get(world, giver, at.logLength));
 }
 

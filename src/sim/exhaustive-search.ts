@@ -13,7 +13,11 @@ export interface Model {
   settle(world: Uint8Array): Uint8Array;
 }
 
-export type Offer = (text: string, change: (world: Uint8Array, report: (violation: string) => void) => void) => void;
+/** `text` is only asked for when a schedule is told. */
+export type Offer = (
+  text: () => string,
+  change: (world: Uint8Array, report: (violation: string) => void) => void,
+) => void;
 
 export interface Layer {
   readonly faults: number;
@@ -164,7 +168,7 @@ function schedule(model: Model, store: WorldStore, index: number, way: number): 
     store.read(at, world);
     let number = by % 2;
     model[by % 2 === 0 ? 'moves' : 'faults'](world, (text) => {
-      if (number === by) lines.unshift(text);
+      if (number === by) lines.unshift(text());
       number += 2;
     });
     [at, by] = [store.parent(at), store.way(at)];

@@ -111,15 +111,14 @@ export function copyLog(world: World, from: number, to: number): void {
 /** Does this log, from one index to another, declare the present boot of that node fenced? */
 export function logFences(world: World, owner: number, target: number, from: number, to: number): boolean {
   for (let index = Math.max(1, from); index < to; index++) {
-    const before = entry(world, owner, index - 1);
-    if (before.node === target && before.sameBoot) return true;
+    if (byte(world, entryAt(owner, index - 1) + 1) === target * 2 + 1) return true;
   }
   return false;
 }
 
 /** Drops what every node has committed. */
 export function foldLogs(world: World): void {
-  const folds = Math.min(...nodes.map((node) => get(world, node, at.committed))) - 1;
+  const folds = Math.min(get(world, 0, at.committed), get(world, 1, at.committed), get(world, 2, at.committed)) - 1;
   for (const node of nodes) {
     const first = entryAt(node, 0);
     if (folds > 0) {
@@ -140,8 +139,8 @@ export function sameLogs(world: World): boolean {
   for (let index = 0; index < length; index++) {
     const first = entry(world, 0, index);
     for (const node of nodes) {
-      const other = entry(world, node, index);
-      if (first.epoch !== other.epoch || first.node !== other.node) return false;
+      const where = entryAt(node, index);
+      if (byte(world, where) !== first.epoch || byte(world, where + 1) >> 1 !== first.node) return false;
     }
   }
   return true;
