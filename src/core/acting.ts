@@ -63,6 +63,7 @@ export function act(node: NodeState, cluster: ClusterPart, context: ViewContext,
       needed: needsProtection(lrm),
       mayArm: cluster.refusal === null && boundIsKnown,
       certain: caughtUp && context.quorate && hasLooked(node, cluster),
+      disarmed: node.log.committed.disarm?.phase === 'disarmed',
       nowMs: context.nowMs,
     };
     protect(protection, input, effects);

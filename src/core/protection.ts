@@ -60,6 +60,8 @@ export interface ProtectionInput {
   readonly mayArm: boolean;
   /** All that is committed is known here and every resource was looked for: `needed` can be trusted. */
   readonly certain: boolean;
+  /** The cluster is disarmed: nothing resets this node, whatever runs here. */
+  readonly disarmed: boolean;
   readonly nowMs: number;
 }
 
@@ -73,8 +75,7 @@ export function protect(protection: Protection, input: ProtectionInput, effects:
     protection.givenDeadlineMs = leaseDeadlineMs;
     effects.push({ type: 'watchdog-extend', leaseDeadlineMs });
   }
-  const idle = protection.idleSinceMs !== null && nowMs - protection.idleSinceMs >= idleBeforeReleaseMs;
-  if (idle && input.certain && (protection.state === 'armed' || protection.state === 'unattended')) {
+  if (input.certain && mayRelease(protection, input)) {
     enter(protection, 'releasing');
     effects.push({ type: 'watchdog-release' });
     return;
@@ -85,6 +86,13 @@ export function protect(protection: Protection, input: ProtectionInput, effects:
     protection.givenDeadlineMs = leaseDeadlineMs;
     effects.push({ type: 'watchdog-arm', leaseDeadlineMs });
   }
+}
+
+/** What a former agent has left counting cannot wait: nobody pets it. */
+function mayRelease({ state, idleSinceMs }: Protection, { disarmed, nowMs }: ProtectionInput): boolean {
+  if (idleSinceMs === null) return false;
+  if (state === 'unattended') return true;
+  return state === 'armed' && (disarmed || nowMs - idleSinceMs >= idleBeforeReleaseMs);
 }
 
 export type WatchdogEvent =
@@ -111,7 +119,7 @@ export function onWatchdog(protection: Protection, event: WatchdogEvent, nowMs: 
 
 const sentences = {
   armed: 'watchdog armed',
-  released: 'watchdog released: nothing runs here',
+  released: 'watchdog released',
   expired: 'the lease has run out: no more pets, reset asked for',
 } as const;
 

@@ -133,6 +133,7 @@ function mayArm(budget: Budget, leftSteps: number, running: boolean): boolean {
       needed: true,
       mayArm: true,
       certain: true,
+      disarmed: false,
       nowMs: originMs - slowMs + 1,
     },
     effects,

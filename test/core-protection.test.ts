@@ -1,0 +1,54 @@
+import t from 'tap';
+import type { Effect } from '../src/core/effects.js';
+import {
+  newProtection,
+  onWatchdog,
+  type ProtectionInput,
+  protect,
+  type WatchdogState,
+} from '../src/core/protection.js';
+
+/** Nothing to protect, all known, a lease of 7 s. */
+const quiet: Omit<ProtectionInput, 'nowMs' | 'leaseDeadlineMs'> = {
+  effectiveMs: 3_000,
+  needed: false,
+  mayArm: true,
+  certain: true,
+  disarmed: false,
+};
+
+/** What is asked of the watchdog at each of these moments, in a state that lasts. */
+function asked(state: WatchdogState, times: readonly number[], changes: Partial<ProtectionInput> = {}): string[] {
+  const protection = { ...newProtection(false), state };
+  return times.flatMap((nowMs) => {
+    const effects: Effect[] = [];
+    protect(protection, { ...quiet, leaseDeadlineMs: nowMs + 7_000, nowMs, ...changes }, effects);
+    return effects.filter(({ type }) => type !== 'watchdog-extend').map(({ type }) => `${nowMs} ${type}`);
+  });
+}
+
+t.test('the watchdog is released some time after the last resource has gone', async (t) => {
+  t.strictSame(asked('armed', [100, 5_000, 10_000, 10_100]), ['10100 watchdog-release']);
+  t.strictSame(asked('armed', [100, 20_000], { certain: false }), [], 'not before all is known');
+});
+
+t.test('a disarmed cluster releases it at once, over whatever runs', async (t) => {
+  t.strictSame(asked('armed', [100], { disarmed: true }), ['100 watchdog-release']);
+  t.strictSame(asked('armed', [100], { disarmed: true, needed: true }), [], 'but not over an operation');
+  t.strictSame(asked('armed', [100], { disarmed: true, certain: false }), []);
+});
+
+t.test('a watchdog that a former agent left counting is let go at once where nothing needs it', async (t) => {
+  t.strictSame(asked('unattended', [100]), ['100 watchdog-release'], 'its timeout is shorter than any patience');
+  t.strictSame(asked('unattended', [100], { disarmed: true }), ['100 watchdog-release']);
+  t.strictSame(asked('unattended', [100], { certain: false }), [], 'not before all is known');
+  t.strictSame(asked('unattended', [100], { needed: true }), ['100 watchdog-arm'], 'taken over where something does');
+});
+
+t.test('armed again as soon as something needs it', async (t) => {
+  const protection = { ...newProtection(false), state: 'releasing' as const };
+  onWatchdog(protection, { type: 'released' }, 100, []);
+  const effects: Effect[] = [];
+  protect(protection, { ...quiet, needed: true, leaseDeadlineMs: 7_000, nowMs: 200 }, effects);
+  t.match(effects, [{ type: 'watchdog-arm', leaseDeadlineMs: 7_000 }]);
+});
