@@ -36,6 +36,8 @@ export interface Round {
   readonly input: ManagerInput;
   readonly placement: PlacementContext;
   readonly commands: Command[];
+  /** Some service is in `fence`. */
+  readonly isFencing: boolean;
   /** Services that something was decided about in this round. */
   readonly decided: Set<string>;
   /** Found running by a node that nobody gave them to. */
@@ -53,6 +55,7 @@ export function newRound(input: ManagerInput): Round {
     input,
     placement: placementContext(input),
     commands: [],
+    isFencing: Object.values(input.state.services).some(({ state }) => state === 'fence'),
     decided: new Set(),
     strays: straysOf(input),
     probedThrough: Math.min(...[...input.members.values()].map(({ lrm }) => lrm.probedThrough)),
@@ -101,6 +104,11 @@ export function placementContext(input: ManagerInput): PlacementContext {
   });
 }
 
+/** Is what is started placed anew, wherever it was? */
+export function spreadsStarts({ options }: ClusterState): boolean {
+  return options.rebalanceOnStart && options.scheduler !== 'basic';
+}
+
 const bytesPerMiB = 1024 * 1024;
 
 function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLoad | undefined): PlacedService {
@@ -116,14 +124,16 @@ function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLo
           memoryBytes: measured?.memoryBytes ?? 0,
         };
   const host = nodeId === null ? undefined : input.members.get(nodeId);
-  const occupies = mayRun(state);
+  // What is to be started where it was counts there already, or those started before it would take its place.
+  const startsAtHome = state === 'request_start' && nodeId !== null && !spreadsStarts(input.state);
+  const occupies = mayRun(state) || startsAtHome;
   return {
     sid,
     nodeId,
     occupies,
     targetNodeId: state === 'migrate' || state === 'relocate' ? service.targetId : null,
     // What moves or is being stopped has run before: its node's measured load includes it.
-    running: running || (occupies && state !== 'started'),
+    running: running || (mayRun(state) && state !== 'started'),
     originNodeId: service.maintenanceNodeId,
     load,
     balanced: state === 'started' && running && service.autoRebalance && movesLive(service, host),

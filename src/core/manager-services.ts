@@ -2,7 +2,17 @@ import { type Command, limits, type ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
 import { ageMs } from './manager-memory.js';
 import { carryOutOrder, settle, whyNotThere } from './manager-moves.js';
-import { answerOfHost, answerOfTarget, hostOf, isWanted, nameOf, nodeOf, type Round, to } from './manager-round.js';
+import {
+  answerOfHost,
+  answerOfTarget,
+  hostOf,
+  isWanted,
+  nameOf,
+  nodeOf,
+  type Round,
+  spreadsStarts,
+  to,
+} from './manager-round.js';
 import { selectNode } from './placement.js';
 import { provedDead } from './proof.js';
 import { seeksNode } from './service-states.js';
@@ -75,8 +85,7 @@ function whileSeekingNode(service: ServiceRecord, round: Round): Command | null 
   const found = takeOver(service, round);
   if (found !== undefined) return found;
   if (waitsFor(round.input.state, service) !== null) return null;
-  const { options } = round.input.state;
-  const spreads = options.rebalanceOnStart && options.scheduler !== 'basic' && service.state === 'request_start';
+  const spreads = spreadsStarts(round.input.state) && service.state === 'request_start';
   const preference = spreads ? 'best-score' : 'none';
   const selection = selectNode(round.placement, { sid: service.sid, preference, failedNodeIds: service.failedNodeIds });
   if (selection.nodeId === null) return null;
@@ -210,13 +219,16 @@ function whileStopped(service: ServiceRecord, round: Round): Command | null {
 function rehome(service: ServiceRecord, round: Round): Command | null {
   const node = nodeOf(round, service.nodeId);
   const dead = node?.fencedBootIds.includes(node.bootId) === true;
-  if (!dead || service.bootId !== null) return null;
+  // What is to run chooses first.
+  if (!dead || service.bootId !== null || round.isFencing) return null;
   const { nodeId, reason } = selectNode(round.placement, {
     sid: service.sid,
     preference: 'best-score',
     failedNodeIds: [],
   });
-  return nodeId === null || nodeId === service.nodeId ? null : to(service, 'stopped', nodeId, `stopped; ${reason}`);
+  if (nodeId === null || nodeId === service.nodeId) return null;
+  round.placement.assign(service.sid, nodeId);
+  return to(service, 'stopped', nodeId, `stopped; ${reason}`);
 }
 
 // ---- on the move ----
@@ -305,14 +317,23 @@ function whileRecovering(service: ServiceRecord, round: Round): Command | null {
   if (service.removing) return forget(service);
   if (isIgnored(service)) return ignore(service);
   if (round.input.state.disarm?.phase === 'disarmed') return null;
-  const query = { sid: service.sid, preference: 'best-score', failedNodeIds: service.failedNodeIds } as const;
+  // Its node may be back already, in another boot: then nothing has to move.
+  const isBack = round.placement.node(service.nodeId ?? 0)?.unavailable === null;
+  const preference = isBack ? 'none' : 'best-score';
+  const query = { sid: service.sid, preference, failedNodeIds: service.failedNodeIds } as const;
   if (!isWanted(service)) {
     const home = service.requested === 'stopped' ? selectNode(round.placement, query).nodeId : service.nodeId;
     return to(service, 'stopped', home ?? service.nodeId, 'its node was fenced, and it is not to run');
   }
   if (waitsFor(round.input.state, service) !== null || round.input.unheard.size > 0) return null;
-  const { nodeId, reason } = selectNode(round.placement, query);
+  const { nodeId, reason } = selectNode(round.placement, { ...query, preference: preferenceFor(service, round) });
   return nodeId === null ? null : start(service, round, nodeId, reason);
+}
+
+/** What was on a node that is back already need not go elsewhere; no other one has less of a reason to have it. */
+function preferenceFor({ nodeId }: ServiceRecord, { placement }: Round): 'none' | 'best-score' {
+  const isBack = nodeId !== null && placement.node(nodeId)?.unavailable === null;
+  return isBack ? 'none' : 'best-score';
 }
 
 // ---- left alone ----
@@ -339,11 +360,11 @@ function whileFrozen(service: ServiceRecord, round: Round): Command | null {
 function whileInError(service: ServiceRecord, round: Round): Command | null {
   if (isIgnored(service)) return ignore(service);
   if (service.removing && service.stopFailed) return forget(service);
-  const asked = (service.requested === 'disabled' || service.removing) && !service.stopFailed;
-  if (!asked) return null;
+  if (service.requested !== 'disabled' && !service.removing) return null;
   if (provedDead(round.input.state, service.nodeId, service.bootId)) {
     return to(service, 'stopped', service.nodeId, `${nameOf(round, service.nodeId)} was reset: it runs nowhere`);
   }
+  if (service.stopFailed) return null;
   if (hostOf(round, service) === undefined || nodeOf(round, service.nodeId)?.state !== 'online') return null;
   return to(service, 'request_stop', service.nodeId, 'error is being cleared: stopping what may still run');
 }
