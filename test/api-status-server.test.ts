@@ -479,7 +479,8 @@ t.test('those who may only look', async (t) => {
   t.equal((await ask(fixture, 'GET', '/v1/status')).status, 200);
   const reply = await ask(fixture, 'POST', '/v1/resources', { body: web });
   t.match(reply, { status: 403, body: { error: { code: 'HF_FORBIDDEN' } } });
-  t.same(fixture.control.mutations, []);
+  t.equal((await ask(fixture, 'POST', '/v1/resources?dry-run=1', { body: web })).status, 403, 'a dry run costs, too');
+  t.same([...fixture.control.mutations, ...fixture.control.previews], []);
   fixture.peer = { pid: 0, uid: 1000, gid: 7 };
   t.equal((await ask(fixture, 'POST', '/v1/resources', { body: web })).status, 200, 'the admin group');
 });

@@ -228,7 +228,7 @@ t.test('datacenter.cfg, as the simulator has it', async (t) => {
 });
 
 t.test('datacenter.cfg with mistakes', async (t) => {
-  const text = 'crs: ha=best,ha-magic=1,shutdown_policy=freeze,x\nha: shutdown_policy=never,freeze-limit=3\n';
+  const text = 'crs: ha=best,ha-magic=1,shutdown_policy=freeze,x\nha: shutdown_policy=never,fencing=hardware\n';
   const { options, notes } = parseDatacenter(text, 'f');
   t.same(options, {});
   t.same(brief(notes), [
@@ -237,7 +237,7 @@ t.test('datacenter.cfg with mistakes', async (t) => {
     '1 ignored: crs: "ha-magic" has no counterpart',
     '1 ignored: crs: "shutdown_policy" has no counterpart',
     '2 refused: ha: shutdown_policy must be one of conditional, freeze, failover, migrate, not "never"',
-    '2 ignored: ha: "freeze-limit" has no counterpart',
+    '2 ignored: ha: "fencing" has no counterpart',
   ]);
   for (const broken of ['{', '{]', '{"crs": 3}', '{"ha": [1]}']) {
     t.match(parseDatacenter(broken, 'f').notes, [{ line: 0, kind: 'refused' }], broken);
