@@ -61,7 +61,7 @@ export function setNodeState(state: ClusterState, nodeId: number, to: 'unknown' 
   return done;
 }
 
-export function fenceNode(state: ClusterState, command: Command & { type: 'node-fenced' }): ApplyResult {
+export function fenceNode(state: ClusterState, command: Command & { type: 'node-fenced' }, index: number): ApplyResult {
   const { nodeId, bootId, proof } = command;
   const node = state.nodes[nodeId];
   if (node === undefined || node.bootId !== bootId) {
@@ -77,7 +77,8 @@ export function fenceNode(state: ClusterState, command: Command & { type: 'node-
   state.nodes[nodeId] = { ...node, state: node.state === 'gone' ? 'gone' : 'unknown', fencedBootIds };
   for (const service of Object.values(state.services)) {
     if (service.nodeId === nodeId && service.bootId === bootId && needsFencing(service.state)) {
-      state.services[service.sid] = { ...service, state: 'fence', running: false };
+      // A new request: what the target of a move has seen before may have been before its arrival.
+      state.services[service.sid] = { ...service, state: 'fence', uid: index, running: false };
     }
   }
   return done;
@@ -90,8 +91,12 @@ export function releaseNode(state: ClusterState, nodeId: number, bootId: string,
   state.nodes[nodeId] = { ...node, state: 'unknown', releasedBootId: bootId };
   for (const service of Object.values(state.services)) {
     if (service.nodeId !== nodeId || service.bootId !== bootId || !needsFencing(service.state)) continue;
-    // It may have left already for where it was being moved to.
-    if (service.state === 'migrate' || service.targetBootId !== null) continue;
+    if (service.state === 'migrate') continue;
+    if (service.targetBootId !== null) {
+      // It may have left already for where it was being moved to, which has to look again.
+      state.services[service.sid] = { ...service, uid: index };
+      continue;
+    }
     state.services[service.sid] = {
       ...service,
       state: 'recovery',

@@ -311,7 +311,7 @@ function applyOne(state: ClusterState, command: Command, index: number): ApplyRe
     case 'node-state':
       return setNodeState(state, command.nodeId, command.state);
     case 'node-fenced':
-      return fenceNode(state, command);
+      return fenceNode(state, command, index);
     case 'node-released':
       return releaseNode(state, command.nodeId, command.bootId, index);
     case 'node-protected':

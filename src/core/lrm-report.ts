@@ -75,9 +75,9 @@ export function probedThrough(lrm: Lrm): number {
   return through;
 }
 
-/** Nothing runs here that is known of, and nothing is under way. */
+/** Nothing runs here that is known of, nothing is under way, and nothing may arrive by a move. */
 export function allStopped(lrm: Lrm): boolean {
-  if (lrm.operations.size > 0) return false;
+  if (lrm.operations.size > 0 || lrm.incoming.length > 0) return false;
   for (const unit of lrm.units.values()) if (unit.condition !== 'stopped') return false;
   return true;
 }
