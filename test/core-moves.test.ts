@@ -1,0 +1,55 @@
+import t from 'tap';
+import { apply, type ClusterState, type Command, emptyState } from '../src/core/cluster-state.js';
+import { newLrm } from '../src/core/lrm.js';
+import { allStopped } from '../src/core/lrm-report.js';
+
+/** vm:1 on its way from node 1 to node 2; returns the state and the next index of the log. */
+function onItsWay(): { state: ClusterState; index: number } {
+  const state = emptyState();
+  const settings = { maxRestart: 1, maxRelocate: 1, failback: true, autoRebalance: true, group: null, priority: 0 };
+  const needs = { requires: [], after: [], cpus: 0, memoryMiB: 0 };
+  const common = { agent: 'test', parameters: {}, requested: 'started', comment: '' } as const;
+  const memo = { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0, failedStarts: 0 };
+  const move = (expectUid: number, to: 'started' | 'migrate', targetId: number | null): Command => {
+    return { type: 'service-state', sid: 'vm:1', expectUid, state: to, nodeId: 1, targetId, memo, reason: 'test' };
+  };
+  const commands: Command[] = [
+    { type: 'node-up', nodeId: 1, name: 'a', bootId: 'boot-a', fenceBoundMs: 15_000 },
+    { type: 'node-up', nodeId: 2, name: 'b', bootId: 'boot-b', fenceBoundMs: 15_000 },
+    { type: 'resource-add', sid: 'vm:1', nodeId: null, ...common, ...settings, ...needs },
+    move(3, 'started', null),
+    move(4, 'migrate', 2),
+  ];
+  commands.forEach((command, i) => {
+    const result = apply(state, command, i + 1);
+    if (!result.ok) throw new Error(result.message);
+  });
+  return { state, index: commands.length + 1 };
+}
+
+t.test('when the source of a move is fenced, the target has to look again', async (t) => {
+  const { state, index } = onItsWay();
+  const before = state.services['vm:1'];
+  t.ok(apply(state, { type: 'node-fenced', nodeId: 1, bootId: 'boot-a', proof: 'reboot' }, index).ok);
+  const after = state.services['vm:1'];
+  t.match(after, { state: 'fence', targetId: 2, targetBootId: 'boot-b' });
+  t.not(after?.uid, before?.uid, 'an answer to the former request would be taken for one to this');
+});
+
+t.test('when the source of a move has let go after it was given up, the target has to look again', async (t) => {
+  const { state, index } = onItsWay();
+  const uid = state.services['vm:1']?.uid ?? 0;
+  const memo = { failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0, failedStarts: 0 };
+  const lost = { sid: 'vm:1', expectUid: uid, state: 'fence', nodeId: 1, targetId: 2, memo, reason: 'lost' } as const;
+  t.ok(apply(state, { type: 'service-state', ...lost }, index).ok);
+  t.ok(apply(state, { type: 'node-released', nodeId: 1, bootId: 'boot-a' }, index + 1).ok);
+  t.match(state.services['vm:1'], { state: 'fence', uid: index + 1, targetId: 2 });
+});
+
+t.test('a node that something is moved to does not say that nothing runs there', async (t) => {
+  const { state } = onItsWay();
+  const lrm = newLrm(2, 'boot-b');
+  t.ok(allStopped(lrm));
+  lrm.incoming = Object.values(state.services);
+  t.notOk(allStopped(lrm));
+});
