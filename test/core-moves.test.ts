@@ -1,7 +1,8 @@
 import t from 'tap';
 import { apply, type ClusterState, type Command, emptyState } from '../src/core/cluster-state.js';
-import { newLrm } from '../src/core/lrm.js';
-import { allStopped } from '../src/core/lrm-report.js';
+import { waitsFor } from '../src/core/dependencies.js';
+import { follow, newLrm } from '../src/core/lrm.js';
+import { allStopped, results } from '../src/core/lrm-report.js';
 
 /** vm:1 on its way from node 1 to node 2; returns the state and the next index of the log. */
 function onItsWay(): { state: ClusterState; index: number } {
@@ -52,4 +53,28 @@ t.test('a node that something is moved to does not say that nothing runs there',
   t.ok(allStopped(lrm));
   lrm.incoming = Object.values(state.services);
   t.notOk(allStopped(lrm));
+});
+
+t.test('what was found broken before it could leave says that it has stayed', async (t) => {
+  const { state, index } = onItsWay();
+  const lrm = newLrm(1, 'boot-a');
+  follow(lrm, state, index);
+  const unit = lrm.units.get('vm:1');
+  if (unit === undefined) throw new Error('no unit');
+  unit.condition = 'broken';
+  t.same(results(lrm, true), [], 'its stop is still to be tried');
+  unit.failure = 'stop failed: it hangs';
+  t.match(results(lrm, true), [{ sid: 'vm:1', outcome: 'running', detail: 'stop failed: it hangs' }]);
+});
+
+t.test('nobody is started after what cannot be started', async (t) => {
+  const { state } = onItsWay();
+  const service = state.services['vm:1'];
+  if (service === undefined) throw new Error('no service');
+  const waiting = { ...service, sid: 'vm:2', state: 'request_start', nodeId: null, bootId: null } as const;
+  state.services['vm:2'] = waiting;
+  const last = { ...waiting, sid: 'vm:3', after: ['vm:2'] };
+  t.match(waitsFor(state, last), /started after vm:2/);
+  state.services['vm:2'] = { ...waiting, requires: ['vm:9'] };
+  t.equal(waitsFor(state, last), null);
 });

@@ -36,13 +36,15 @@ export function waitsFor(state: ClusterState, service: ServiceRecord): string | 
   }
   for (const sid of service.after) {
     const other = state.services[sid];
-    if (other !== undefined && isComingUp(other)) return `it is started after ${sid}, which is still being started`;
+    if (other !== undefined && isComingUp(state, other))
+      return `it is started after ${sid}, which is still being started`;
   }
   return null;
 }
 
-function isComingUp(service: ServiceRecord): boolean {
-  if (service.requested !== 'started' || service.removing) return false;
+/** What lacks something that it requires is not being started, and nobody waits for it. */
+function isComingUp(state: ClusterState, service: ServiceRecord): boolean {
+  if (service.requested !== 'started' || service.removing || lostRequirement(state, service) !== null) return false;
   return (
     service.state === 'request_start' ||
     service.state === 'recovery' ||

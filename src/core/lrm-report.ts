@@ -36,6 +36,8 @@ function answerAsHost(unit: Unit, service: ServiceRecord): LrmResult['outcome'] 
     case 'migrate':
       if (unit.operationId !== null) return null;
       if (unit.condition === 'stopped') return 'left';
+      // Found broken before it could leave, and not to be stopped: it has stayed.
+      if (unit.condition === 'broken' && unit.failure !== null) return 'running';
       return unit.done && unit.condition === 'running' ? 'running' : null;
     case 'fence':
       return service.targetBootId === null ? null : whatIsSeen(unit);
