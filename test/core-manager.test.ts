@@ -45,3 +45,15 @@ t.test('parameters and comments are bounded for the whole cluster', async (t) =>
   const grow: Command = { type: 'resource-set', sid: 'ocf:r0', changes: { comment: 'x'.repeat(4_096) }, unset: [] };
   t.ok(apply(state, grow, 100).ok);
 });
+
+t.test('rules and groups count too', async (t) => {
+  const state = emptyState();
+  const resources = Array.from({ length: 1_000 }, (_, i) => `vm:${'1'.repeat(60)}${i}`);
+  const rule = { resources, type: 'resource-affinity', affinity: 'positive', disabled: false, comment: '' } as const;
+  const results = Array.from({ length: 80 }, (_, i) =>
+    apply(state, { type: 'rule-set', rule: { ...rule, id: `r${i}` }, mode: 'add' }, i + 1),
+  );
+  t.ok(results.at(0)?.ok);
+  t.match(results.at(-1), { ok: false, code: 'HF_BUSY', message: /may not exceed 4194304 bytes/ });
+  t.equal(Object.keys(state.rules).length, results.filter((result) => result.ok).length, 'a refused rule is not there');
+});

@@ -1,6 +1,7 @@
 import { type ApplyResult, done, refuse } from './apply-result.js';
 import type { ClusterOptions } from './cluster-options.js';
 import { type ClusterState, type Command, limits } from './cluster-state.js';
+import { bytesOfGroup, bytesOfRule, refuseTooLarge } from './settings-size.js';
 
 /** Groups, rules, options of the cluster, and disarming it. */
 
@@ -13,6 +14,9 @@ export function setGroup(state: ClusterState, { group, mode }: Command & { type:
   if (!exists && Object.keys(state.groups).length >= limits.groups) {
     return refuse('HF_BUSY', `the cluster holds ${limits.groups} groups already: remove one first`);
   }
+  const former = state.groups[group.name];
+  const tooLarge = refuseTooLarge(state, former === undefined ? 0 : bytesOfGroup(former), bytesOfGroup(group));
+  if (tooLarge !== null) return tooLarge;
   state.groups[group.name] = group;
   return done;
 }
@@ -43,6 +47,9 @@ export function setRule(state: ClusterState, { rule, mode }: Command & { type: '
   if (!exists && Object.keys(state.rules).length >= limits.rules) {
     return refuse('HF_BUSY', `the cluster holds ${limits.rules} rules already: remove one first`);
   }
+  const former = state.rules[rule.id];
+  const tooLarge = refuseTooLarge(state, former === undefined ? 0 : bytesOfRule(former), bytesOfRule(rule));
+  if (tooLarge !== null) return tooLarge;
   state.rules[rule.id] = rule;
   return done;
 }

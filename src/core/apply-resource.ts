@@ -2,6 +2,7 @@ import { type ApplyResult, done, refuse } from './apply-result.js';
 import { type ClusterState, type Command, limits, type ResourceSettings, type ServiceRecord } from './cluster-state.js';
 import { cycleThrough } from './dependencies.js';
 import { mayRun } from './service-states.js';
+import { bytesOfResource, refuseTooLarge } from './settings-size.js';
 
 /** Changes to resources that people ask for. */
 
@@ -23,7 +24,8 @@ export function addResource(
   if (Object.keys(state.services).length >= limits.services) {
     return refuse('HF_BUSY', `the cluster holds ${limits.services} resources already: remove one first`);
   }
-  if (settingsBytes(state) + bytesOf(settings) > limits.settingsBytes) return tooLarge();
+  const tooLarge = refuseTooLarge(state, 0, bytesOfResource(settings));
+  if (tooLarge !== null) return tooLarge;
   const problem = problemOf(state, sid, settings);
   if (problem !== null) return problem;
   state.services[sid] = {
@@ -94,28 +96,13 @@ export function setResource(state: ClusterState, command: Command & { type: 'res
     failedStarts: changes.requested === undefined ? service.failedStarts : 0,
     failedNodeIds: changes.requested === undefined ? service.failedNodeIds : [],
   };
-  if (settingsBytes(state) - bytesOf(service) + bytesOf(changed) > limits.settingsBytes) return tooLarge();
+  const tooLarge = refuseTooLarge(state, bytesOfResource(service), bytesOfResource(changed));
+  if (tooLarge !== null) return tooLarge;
   state.services[sid] = changed;
   return done;
 }
 
 /** Not a constant: this file and the one with the limits import each other. */
-function tooLarge(): ApplyResult {
-  return refuse(
-    'HF_BUSY',
-    `parameters and comments of all resources may not exceed ${limits.settingsBytes} bytes: shorten or remove some`,
-  );
-}
-
-/** Characters count as one byte each: a bound for people's texts, not an account. */
-function bytesOf({ parameters, comment }: Pick<ResourceSettings, 'parameters' | 'comment'>): number {
-  return Object.entries(parameters).reduce((sum, [name, value]) => sum + name.length + value.length, comment.length);
-}
-
-function settingsBytes(state: ClusterState): number {
-  return Object.values(state.services).reduce((sum, service) => sum + bytesOf(service), 0);
-}
-
 export function removeResource(state: ClusterState, command: Command & { type: 'resource-remove' }): ApplyResult {
   const { sid, purge } = command;
   const service = state.services[sid];

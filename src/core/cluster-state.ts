@@ -235,7 +235,7 @@ export const limits = {
   fencedBootsKept: 8,
   /** Of a service; more than any `maxRelocate` that makes sense. */
   failedNodesKept: 128,
-  /** Of all parameters and comments: a node that knows nothing gets them in one message, which corosync's queue must take. */
+  /** Of all parameters, comments, dependencies, rules and groups: a node that knows nothing gets them in one message, which corosync's queue must take. */
   settingsBytes: 4 * 1024 * 1024,
 } as const;
 
