@@ -3,7 +3,8 @@
 import { build } from 'esbuild';
 
 await build({
-  entryPoints: ['dist/src/agent/holdfastd.js', 'dist/src/cli/holdfast.js'],
+  // The third is a thread of the second.
+  entryPoints: ['dist/src/agent/holdfastd.js', 'dist/src/cli/holdfast.js', 'dist/src/cli/fuzz-worker.js'],
   entryNames: '[name]',
   outdir: 'dist/bundle/bin',
   bundle: true,

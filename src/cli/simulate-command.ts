@@ -1,24 +1,59 @@
 import { type Command, Option } from 'commander';
+import { HoldfastError } from '../core/errors.js';
 import { parseInteger } from './arguments.js';
 import type { Finish } from './changing.js';
+import type { ExitCode } from './exit-codes.js';
 
 /** The command is known at once; the simulator, and with it the agent, is loaded when it runs. */
 export function addSimulateCommand(program: Command, finish: Finish): void {
   program
-    .command('simulate <directory>')
-    .description("run a working directory of the peer's simulator in virtual time, by the agent of this version")
+    .command('simulate [directory]')
+    .description(
+      "run a working directory of the peer's simulator in virtual time, by the agent of this version; or random faults",
+    )
     .option('--init', 'make the directory, with 3 nodes and 6 VMs to play with')
     .addOption(
       new Option('--seed <number>', 'another course of what is chance, 1 to 999999999')
         .default(1)
         .argParser((text) => parseInteger('--seed', text, 1, 999_999_999)),
     )
-    .action(
-      async (directory: string, options: { readonly init?: boolean; readonly seed: number }, command: Command) => {
-        const { initDirectory, simulateDirectory } = await import('./simulate.js');
-        const json = command.optsWithGlobals().json === true;
-        if (options.init === true) finish(await initDirectory(directory, json));
-        else finish(await simulateDirectory(directory, { json, seed: options.seed }));
-      },
-    );
+    .option('--fuzz', 'random faults instead of a directory: first safety under faults, then liveness without')
+    .option('--seeds <range>', 'for --fuzz: one seed, or A-B', '1-1000')
+    .addOption(
+      new Option(
+        '--nodes <number>',
+        'for --fuzz: always so many nodes, 1 to 9 (otherwise mostly 3, by the seed)',
+      ).argParser((text) => parseInteger('--nodes', text, 1, 9)),
+    )
+    .addOption(
+      new Option('--jobs <number>', 'for --fuzz: so many at a time, one for each core')
+        .default(1)
+        .argParser((text) => parseInteger('--jobs', text, 1, 64)),
+    )
+    .action(async (directory: string | undefined, options: SimulateFlags, command: Command) => {
+      finish(await simulate(directory, options, command.optsWithGlobals().json === true));
+    });
+}
+
+interface SimulateFlags {
+  readonly init?: boolean;
+  readonly seed: number;
+  readonly fuzz?: boolean;
+  readonly seeds: string;
+  readonly nodes?: number;
+  readonly jobs: number;
+}
+
+async function simulate(directory: string | undefined, options: SimulateFlags, json: boolean): Promise<ExitCode> {
+  const { seed, seeds, nodes, jobs } = options;
+  if (options.fuzz === true) {
+    if (directory !== undefined) throw new HoldfastError('HF_ARGUMENT', '--fuzz takes no directory: leave one out');
+    const { fuzz } = await import('./fuzz.js');
+    return fuzz({ json, seeds, jobs, ...(nodes === undefined ? {} : { nodes }) });
+  }
+  if (directory === undefined) {
+    throw new HoldfastError('HF_ARGUMENT', 'simulate needs a directory, or --fuzz: see "holdfast simulate --help"');
+  }
+  const { initDirectory, simulateDirectory } = await import('./simulate.js');
+  return options.init === true ? initDirectory(directory, json) : simulateDirectory(directory, { json, seed });
 }
