@@ -260,7 +260,8 @@ function nextOperation(
   if (unit.condition === 'unknown') return 'monitor';
   if (!isMine(lrm, service)) return null;
   const mayNeedStop = unit.condition === 'running' || unit.condition === 'broken';
-  if (permission.stopAll && service.state !== 'migrate') return mayNeedStop && unit.failure === null ? 'stop' : null;
+  // A move that is under way is an operation under way: here it has not begun, or was given up.
+  if (permission.stopAll) return mayNeedStop && unit.failure === null ? 'stop' : null;
   if (!permission.caughtUp || lrm.state?.disarm?.phase === 'disarmed') return null;
   switch (service.state) {
     case 'request_stop':

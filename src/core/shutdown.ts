@@ -113,8 +113,9 @@ export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: 
     (unit) => unit.failure !== null && unit.condition === 'broken' && unit.operationId === null,
   );
   const told = node.log.committed.nodes[cluster.selfId]?.releasedBootId === node.options.bootId;
-  const stopped = cluster.lrm.operations.size === 0 && isReleased(node, cluster);
-  const gone = stopped && (told || isAlone(node, context.nowMs));
+  const alone = isAlone(node, context.nowMs);
+  const stopped = cluster.lrm.operations.size === 0 && (alone ? runsNothing(node) : isReleased(node, cluster));
+  const gone = stopped && (told || alone);
   if (!gone && !(stuck && stopsAll(node, cluster, context.nowMs))) return;
   shutdown.prepared = true;
   finish(cluster, gone, effects);
