@@ -1,6 +1,7 @@
 import type { Command, ServiceRecord } from './cluster-state.js';
-import { answerOfHost, type Round, to } from './manager-round.js';
+import { answerOfHost, nodeOf, type Round, to } from './manager-round.js';
 import { selectNode } from './placement.js';
+import { needsFencing } from './service-states.js';
 
 /**
  * Disarming: first everything that is under way comes to its end, then services are let go, then watchdogs may be
@@ -31,6 +32,8 @@ function isToBeLetGo({ state, requested }: ServiceRecord, mode: 'freeze' | 'igno
 }
 
 function isUnderWay(service: ServiceRecord, round: Round): boolean {
+  // A node out of reach is not told, and would be lost for good: first it is back, or proved dead.
+  if (needsFencing(service.state) && nodeOf(round, service.nodeId)?.state !== 'online') return true;
   switch (service.state) {
     case 'fence':
     case 'migrate':

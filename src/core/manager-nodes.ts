@@ -3,7 +3,7 @@ import { isVoter, nodeName } from './electorate.js';
 import type { ManagerInput } from './manager-round.js';
 import type { Heartbeat } from './messages.js';
 import { needsFencing } from './service-states.js';
-import { mayDeclareFenced } from './takeover.js';
+import { mayDeclareFenced, untilTakeoverMs } from './takeover.js';
 
 /** What the manager makes of nodes: seen, lost, proved dead, gone. */
 
@@ -41,12 +41,35 @@ function isProtectedAgain(known: NodeRecord, { lrm, commitIndex }: Heartbeat, { 
 
 function absentNodes(input: ManagerInput): Command[] {
   const holders = holdersOf(input);
-  return Object.values(input.state.nodes)
-    .filter((node) => !input.members.has(node.nodeId) && !input.unheard.has(node.nodeId))
-    .flatMap((node): Command[] => {
-      const next = absentNode(node, holders.has(node.nodeId), input);
-      return next === null ? [] : [next];
-    });
+  const absent = Object.values(input.state.nodes).filter(
+    (node) => !input.members.has(node.nodeId) && !input.unheard.has(node.nodeId),
+  );
+  const isNext = absent.some((node) => isNextToBeFenced(node, holders.has(node.nodeId), input));
+  return absent.flatMap((node): Command[] => {
+    const next = absentNode(node, holders.has(node.nodeId), input);
+    if (next?.type === 'node-fenced' && isNext && !isOverdue(node, input)) return [];
+    return next === null ? [] : [next];
+  });
+}
+
+/**
+ * Nodes that were lost at the same time are declared at the same time, though their last heartbeats were not sent at the
+ * same time: what was on all of them is then recovered by its priority.
+ */
+const togetherMs = 2_000;
+
+function isNextToBeFenced(node: NodeRecord, holds: boolean, input: ManagerInput): boolean {
+  if (!holds || node.unprotected || isProvedDead(node)) return false;
+  const untilMs = untilTakeoverMs(input.electorate, input.silences.get(node.nodeId) ?? [], node.fenceBoundMs);
+  return untilMs !== null && untilMs > 0 && untilMs <= togetherMs;
+}
+
+function isOverdue({ nodeId, fenceBoundMs }: NodeRecord, { electorate, silences }: ManagerInput): boolean {
+  return mayDeclareFenced(electorate, silences.get(nodeId) ?? [], fenceBoundMs + togetherMs);
+}
+
+function isProvedDead({ bootId, fencedBootIds, releasedBootId }: NodeRecord): boolean {
+  return fencedBootIds.includes(bootId) || releasedBootId === bootId;
 }
 
 /** Nodes whose loss has to be proved, for they may run something that others are to run. */
@@ -63,7 +86,7 @@ function holdersOf({ state }: ManagerInput): ReadonlySet<number> {
 
 function absentNode(node: NodeRecord, holds: boolean, input: ManagerInput): Command | null {
   const { nodeId, bootId } = node;
-  const dead = node.fencedBootIds.includes(bootId) || node.releasedBootId === bootId;
+  const dead = isProvedDead(node);
   if (node.state === 'online') return { type: 'node-state', nodeId, state: 'unknown' };
   if (dead || !holds) return withoutServices(node, input);
   if (node.unprotected) return null;

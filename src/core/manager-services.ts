@@ -87,8 +87,13 @@ function whileSeekingNode(service: ServiceRecord, round: Round): Command | null 
   if (waitsFor(round.input.state, service) !== null) return null;
   const spreads = spreadsStarts(round.input.state) && service.state === 'request_start';
   const preference = spreads ? 'best-score' : 'none';
-  const selection = selectNode(round.placement, { sid: service.sid, preference, failedNodeIds: service.failedNodeIds });
-  if (selection.nodeId === null) return null;
+  const query = { sid: service.sid, preference, failedNodeIds: service.failedNodeIds } as const;
+  let selection = selectNode(round.placement, query);
+  if (selection.nodeId === null && rivalsGiveWay(service, round)) selection = selectNode(round.placement, query);
+  if (selection.nodeId === null) {
+    round.placement.release(service.sid);
+    return null;
+  }
   if (spreads && service.nodeId !== null && selection.nodeId !== service.nodeId) {
     round.placement.assign(service.sid, selection.nodeId);
     return to(service, 'request_start_balance', selection.nodeId, selection.reason);
@@ -100,6 +105,17 @@ function start(service: ServiceRecord, round: Round, nodeId: number, reason: str
   round.placement.assign(service.sid, nodeId);
   const isHome = service.maintenanceNodeId === nodeId;
   return to(service, 'started', nodeId, reason, isHome ? { memo: { maintenanceNodeId: null } } : {});
+}
+
+/** Of what is only to be started, what comes later takes no place from what comes first; or each would wait for the other. */
+function rivalsGiveWay({ sid }: ServiceRecord, { input, placement, decided }: Round): boolean {
+  const { sids, separations } = placement.unit(sid);
+  const rivals = separations
+    .flatMap((separation) => separation.sids)
+    .filter((other) => input.state.services[other]?.state === 'request_start')
+    .filter((other) => !sids.includes(other) && !decided.has(other));
+  for (const rival of rivals) placement.release(rival);
+  return rivals.length > 0;
 }
 
 /** It was looked for everywhere, and where it may have been left unwatched is there to say that it is not. */

@@ -26,19 +26,22 @@ export function decide(input: ManagerInput): Command[] {
   return round.commands.slice(0, commandsPerRound);
 }
 
-/** First what makes room or an end, then what seeks a place, the most important first. */
+/** First what makes room or an end, then what seeks a place, the most important first, then what is stopped. */
 function decideServices(round: Round): void {
   const { services } = round.input.state;
   const seeking: string[] = [];
+  const stopped: string[] = [];
   for (const sid of round.input.order) {
     const service = services[sid];
     if (service === undefined) continue;
     if (seeksNode(service.state)) seeking.push(sid);
+    else if (service.state === 'stopped') stopped.push(sid);
     else decideOne(round, sid);
   }
   const priority = (sid: string): number => services[sid]?.priority ?? 0;
   seeking.sort((a, b) => priority(b) - priority(a) || compareSids(a, b));
   for (const sid of seeking) decideOne(round, sid);
+  for (const sid of stopped) decideOne(round, sid);
 }
 
 function decideOne(round: Round, sid: string): void {
