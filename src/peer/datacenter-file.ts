@@ -37,7 +37,7 @@ export function parseDatacenter(text: string, file: string): DatacenterFile {
 }
 
 /** The options of each table that is read. */
-const belongs: Readonly<Record<string, RegExp>> = { crs: /^ha(-|$)/, ha: /^shutdown_policy$/ };
+const belongs: Readonly<Record<string, RegExp>> = { crs: /^ha(-|$)/, ha: /^(shutdown_policy|freeze-limit)$/ };
 const tables: readonly string[] = Object.keys(belongs);
 
 function entriesOfLines(text: string, book: NoteBook): Entry[] {
