@@ -11,9 +11,16 @@ import { simulate } from './simulate.js';
 
 /** What a scenario is to end with; `end` is not compared, for times differ. */
 export interface Expectation {
-  readonly services: Readonly<Record<string, { readonly node: string | null; readonly state: string }>>;
+  readonly services: Readonly<Record<string, ExpectedService>>;
   readonly fenced: readonly string[];
   readonly reset: readonly string[];
+}
+
+export interface ExpectedService {
+  readonly node: string | null;
+  readonly state: string;
+  /** Where it truly runs; the peer's scenarios do not say. */
+  readonly running?: readonly string[] | undefined;
 }
 
 export type Verdict = 'as expected' | 'differs on purpose' | 'differs' | 'failed';
@@ -29,7 +36,10 @@ export interface ScenarioResult {
 }
 
 const expectation = z.object({
-  services: z.record(z.string(), z.object({ node: z.string().nullable(), state: z.string() })),
+  services: z.record(
+    z.string(),
+    z.object({ node: z.string().nullable(), state: z.string(), running: z.array(z.string()).optional() }),
+  ),
   fenced: z.array(z.string()),
   reset: z.array(z.string()),
 });
@@ -100,6 +110,11 @@ function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOu
     const should = Object.hasOwn(services, sid) ? (services[sid] ?? absent) : shown(expected.services[sid]);
     const fits = should.startsWith('* ') ? is.endsWith(should.slice(1)) : is === should;
     if (!fits) problems.push(`${sid}: ${is} instead of ${should}`);
+    const runs = outcome.services[sid]?.running.join(' ') || 'nowhere';
+    const shouldRun = expected.services[sid]?.running?.join(' ');
+    if (fits && shouldRun !== undefined && runs !== (shouldRun || 'nowhere')) {
+      problems.push(`${sid} runs ${runs} instead of ${shouldRun || 'nowhere'}`);
+    }
   }
   for (const list of ['fenced', 'reset'] as const) {
     const is = outcome[list].join(' ') || 'nobody';

@@ -46,9 +46,9 @@ class Simulation {
   readonly #world: World;
   readonly #log: (line: SimulationLine) => void;
   readonly #locks: Map<string, string>;
-  readonly #fenced: Happening[] = [];
+  readonly #proofs: Proof[] = [];
   /** Services whose node was proved dead, until they are started again. */
-  readonly #recovered = new Set<string>();
+  readonly #recovered = new Map<string, Proof>();
   readonly #booted = new Set<string>();
   #over = false;
 
@@ -129,7 +129,7 @@ class Simulation {
     return {
       end: Math.round(this.#nowS),
       services,
-      fenced: inOrder(this.#fenced),
+      fenced: inOrder(this.#proofs.filter(({ gaveAway }) => gaveAway)),
       reset: inOrder(resets),
       violations: violations.map(({ rule, text }) => `${rule}: ${text}`),
     };
@@ -263,29 +263,36 @@ class Simulation {
       manager,
       describe(command, (nodeId) => this.#nameOf(nodeId)),
     );
-    if (command.type === 'node-fenced' || command.type === 'node-released') this.#noteFenced(command, index);
-    if (command.type !== 'service-state') return;
-    if (command.state === 'recovery') this.#recovered.add(command.sid);
-    if (command.state === 'started') this.#clearLock(command.sid);
+    if (command.type === 'node-fenced' || command.type === 'node-released') this.#noteProof(command, index);
+    if (command.type === 'service-state' && command.state === 'started') this.#onStarted(command.sid, command.nodeId);
   }
 
   /** Whose services are to be started elsewhere, for it was proved to run nothing. */
-  #noteFenced(command: Command & { type: 'node-fenced' | 'node-released' }, index: number): void {
-    const { nodeId, bootId, type } = command;
-    const gaveAway = Object.values(this.#world.state.services).some((service) =>
-      type === 'node-released'
+  #noteProof(command: Command & { type: 'node-fenced' | 'node-released' }, index: number): void {
+    const { nodeId, bootId } = command;
+    const wereThere = Object.values(this.#world.state.services).filter((service) =>
+      command.type === 'node-released'
         ? service.uid === index && service.nodeId === nodeId
         : service.state === 'fence' &&
           ((service.nodeId === nodeId && service.bootId === bootId) ||
             (service.targetId === nodeId && service.targetBootId === bootId)),
     );
-    if (gaveAway) this.#fenced.push({ atMs: this.#world.nowMs, node: this.#nameOf(nodeId) });
+    if (wereThere.length === 0) return;
+    const proof: Proof = { atMs: this.#world.nowMs, node: this.#nameOf(nodeId), nodeId, gaveAway: true };
+    // Back already, it may well get everything back.
+    if (command.type === 'node-fenced' && command.proof === 'reboot') proof.gaveAway = false;
+    this.#proofs.push(proof);
+    for (const { sid } of wereThere) this.#recovered.set(sid, proof);
   }
 
-  /** A guest that is started on another node than it was is freed of the lock that the dead one has left. */
-  #clearLock(sid: string): void {
+  /** Its node was proved dead: it is freed of the lock that this one may have left. */
+  #onStarted(sid: string, nodeId: number | null): void {
+    const proof = this.#recovered.get(sid);
+    if (proof === undefined) return;
+    this.#recovered.delete(sid);
+    if (proof.nodeId !== nodeId) proof.gaveAway = true;
     const lock = this.#locks.get(sid);
-    if (lock === undefined || lock === keptLock || !this.#recovered.delete(sid)) return;
+    if (lock === undefined || lock === keptLock) return;
     this.#locks.delete(sid);
     this.#say('info', 'scenario', `the lock (${lock}) of ${sid} was its dead node's: removed`);
   }
@@ -312,6 +319,13 @@ class Simulation {
 interface Happening {
   readonly atMs: number;
   readonly node: string;
+}
+
+/** That a node runs nothing of what it had. */
+interface Proof extends Happening {
+  readonly nodeId: number;
+  /** Some of that was given to other nodes. */
+  gaveAway: boolean;
 }
 
 /** Two heartbeats: what hits several nodes at the same moment shows within this, in an order that is chance. */
