@@ -3,6 +3,7 @@ import { apply, type ClusterState, type Command, emptyState } from '../src/core/
 import { waitsFor } from '../src/core/dependencies.js';
 import { follow, newLrm } from '../src/core/lrm.js';
 import { allStopped, results } from '../src/core/lrm-report.js';
+import { PlacementContext } from '../src/core/placement-context.js';
 
 /** vm:1 on its way from node 1 to node 2; returns the state and the next index of the log. */
 function onItsWay(): { state: ClusterState; index: number } {
@@ -77,4 +78,23 @@ t.test('nobody is started after what cannot be started', async (t) => {
   t.match(waitsFor(state, last), /started after vm:2/);
   state.services['vm:2'] = { ...waiting, requires: ['vm:9'] };
   t.equal(waitsFor(state, last), null);
+});
+
+t.test('what is to be started at home does not keep others from that node', async (t) => {
+  const apart = { ruleId: 'r1', sids: ['vm:1', 'vm:2'] };
+  const unit = (sid: string) => ({ sids: [sid], ruleIds: [], choice: null, separations: [apart], failback: true });
+  const one = unit('vm:1');
+  const units = new Map([
+    ['vm:1', one],
+    ['vm:2', unit('vm:2')],
+  ]);
+  const waiting = { occupies: false, expected: true, targetNodeId: null, running: false, originNodeId: null } as const;
+  const services = ['vm:1', 'vm:2'].map((sid) => ({ sid, nodeId: 1, ...waiting, load: null, balanced: false }));
+  const nodes = [{ nodeId: 1, name: 'a', unavailable: null, load: null, otherGuests: 0 }];
+  const rules = { units, dropped: [], warnings: [] };
+  const context = new PlacementContext({ rules, nodes, services, scheduling: 'basic' });
+  t.equal(context.usage.services(1), 2, 'their load is counted');
+  t.equal(context.isKeptApart(one, 1), false);
+  context.assign('vm:2', 1);
+  t.equal(context.isKeptApart(one, 1), true);
 });

@@ -126,11 +126,11 @@ function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLo
   const host = nodeId === null ? undefined : input.members.get(nodeId);
   // What is to be started where it was counts there already, or those started before it would take its place.
   const startsAtHome = state === 'request_start' && nodeId !== null && !spreadsStarts(input.state);
-  const occupies = mayRun(state) || startsAtHome;
   return {
     sid,
     nodeId,
-    occupies,
+    occupies: mayRun(state),
+    expected: startsAtHome,
     targetNodeId: state === 'migrate' || state === 'relocate' ? service.targetId : null,
     // What moves or is being stopped has run before: its node's measured load includes it.
     running: running || (mayRun(state) && state !== 'started'),

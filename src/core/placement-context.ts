@@ -20,6 +20,8 @@ export interface PlacedService {
   readonly nodeId: number | null;
   /** False: it takes up nothing on that node, it waits for a place (request_start, recovery). */
   readonly occupies: boolean;
+  /** It is to be started where it was: its load counts there already. It keeps nobody away: who it waits for might be one of them. */
+  readonly expected?: boolean;
   /** Where it is moving to. */
   readonly targetNodeId: number | null;
   /** Reported running, so that its node's measured load includes it. */
@@ -132,7 +134,7 @@ export class PlacementContext {
 
   /** It will run there, and nothing of it is left where it was. */
   assign(sid: string, nodeId: number): void {
-    this.change(sid, { nodeId, occupies: true, targetNodeId: null, running: false });
+    this.change(sid, { nodeId, occupies: true, expected: false, targetNodeId: null, running: false });
   }
 
   /** It leaves its node for this one, and counts on both until it has. */
@@ -142,7 +144,7 @@ export class PlacementContext {
 
   /** It takes up nothing any more. */
   release(sid: string): void {
-    this.change(sid, { occupies: false, targetNodeId: null, running: false });
+    this.change(sid, { occupies: false, expected: false, targetNodeId: null, running: false });
   }
 
   private change(sid: string, changes: Partial<PlacedService>): void {
@@ -157,9 +159,9 @@ export class PlacementContext {
   }
 
   private count(service: PlacedService, sign: 1 | -1): void {
-    const { nodeId, targetNodeId, occupies, running, load } = service;
+    const { nodeId, targetNodeId, occupies, expected, running, load } = service;
     const change = sign === 1 ? this.usage.add.bind(this.usage) : this.usage.remove.bind(this.usage);
-    if (occupies && nodeId !== null) change(nodeId, load, running ? 'measured' : 'starting');
+    if ((occupies || expected) && nodeId !== null) change(nodeId, load, running ? 'measured' : 'starting');
     if (targetNodeId !== null) change(targetNodeId, load, running ? 'arriving' : 'starting');
     const unit = this.rules.units.get(service.sid);
     if (unit === undefined || (unit.sids.length === 1 && unit.separations.length === 0)) return;
