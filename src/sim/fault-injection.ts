@@ -17,11 +17,11 @@ export class FaultInjection {
   /** Resources that have failed, been slow or hung at any time. */
   readonly troubled = new Set<string>();
   readonly #world: World;
-  readonly #ask: (node: SimNode, command: Command) => void;
+  readonly #ask: (node: SimNode, command: Command) => unknown;
   /** Machines, by id and number of the boot, in which some operation never ends. */
   readonly #hung = new Set<string>();
 
-  constructor(world: World, ask: (node: SimNode, command: Command) => void) {
+  constructor(world: World, ask: (node: SimNode, command: Command) => unknown) {
     this.#world = world;
     this.#ask = ask;
   }

@@ -15,14 +15,14 @@ export class Healing {
   readonly nextLookMs = lookMs;
   readonly #world: World;
   readonly #liars: ReadonlySet<string>;
-  readonly #ask: (node: SimNode, command: Command) => void;
+  readonly #ask: (node: SimNode, command: Command) => Promise<boolean>;
   /** How often what was in error had its chance: `disabled` first, then as it was. */
   readonly #chances = new Map<string, number>();
   readonly #toStart = new Set<string>();
   #quiet = 0;
   #before = '';
 
-  constructor(world: World, liars: ReadonlySet<string>, ask: (node: SimNode, command: Command) => void) {
+  constructor(world: World, liars: ReadonlySet<string>, ask: (node: SimNode, command: Command) => Promise<boolean>) {
     this.#world = world;
     this.#liars = liars;
     this.#ask = ask;
@@ -71,15 +71,21 @@ export class Healing {
       const chances = this.#chances.get(sid) ?? 0;
       if (now === 'error' && chances < chancesPerService) {
         if (requested === 'started') this.#toStart.add(sid);
-        this.#chances.set(sid, chances + 1);
         commands.push(set('disabled'));
       } else if (this.#toStart.has(sid) && requested === 'disabled' && now === 'stopped') {
         commands.push(set('started'));
       }
     }
     const node = this.#world.nodes.find(({ agent }) => agent?.node.cluster?.views.view != null);
-    if (node !== undefined) for (const command of commands) this.#ask(node, command);
+    if (node !== undefined) for (const command of commands) this.#askFor(node, command);
     return commands.length > 0;
+  }
+
+  #askFor(node: SimNode, command: Command): void {
+    this.#ask(node, command).then((committed) => {
+      if (!committed || command.type !== 'resource-set' || command.changes.requested !== 'disabled') return;
+      this.#chances.set(command.sid, (this.#chances.get(command.sid) ?? 0) + 1);
+    });
   }
 }
 

@@ -136,19 +136,20 @@ class FuzzRun {
     this.#violate(rule, text);
   }
 
-  /** Asks for a change, and remembers the answer: what was said to be committed is in the log for ever. */
-  #ask(node: SimNode, command: Command): void {
+  /** Asks for a change, and remembers the answer: what was said to be committed is in the log for ever. True: it was committed. */
+  #ask(node: SimNode, command: Command): Promise<boolean> {
     const { invariants } = this.#world;
-    this.#world.request(node.name, command).then(
+    return this.#world.request(node.name, command).then(
       (index) => {
         const entry = invariants.trueLog[index - invariants.baseIndex - 1];
-        if (entry !== undefined && isDeepStrictEqual(entry.command, command)) return;
+        if (entry !== undefined && isDeepStrictEqual(entry.command, command)) return true;
         this.#violate(
           'answer-lost',
           `${node.name} has answered that ${command.type} is entry ${index}, which it is not`,
         );
+        return false;
       },
-      () => undefined,
+      () => false,
     );
   }
 }
