@@ -29,6 +29,8 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 2, draw: oneCut },
   { weight: 2, draw: flapping },
   { weight: 3, draw: isolatedForLong },
+  { weight: 2, draw: shiftingSplit },
+  { weight: 2, draw: stalledWhileLost },
   { weight: 3, draw: powerCut },
   { weight: 2, draw: (d) => now({ kind: 'power-on', nodes: [node(d)] }) },
   { weight: 2, draw: (d) => now({ kind: 'kill-agent', node: node(d), restartMs: restart(d) }) },
@@ -125,10 +127,31 @@ function isolatedForLong(draft: Draft): Step[] {
   return steps;
 }
 
+/** First one, then another out of reach: the members of the last partition have been silent for different times. */
+function shiftingSplit(draft: Draft): Step[] {
+  const first = node(draft);
+  const second = draft.random.pick(others(first, draft)) ?? first;
+  const shiftMs = aboutTheBound(draft);
+  const steps = [...now(isolate(first, draft)), { afterMs: shiftMs, fault: isolate(second, draft) }];
+  if (draft.random.chance(0.5)) steps.push({ afterMs: shiftMs + aboutTheBound(draft), fault: { kind: 'heal' } });
+  return steps;
+}
+
+/** What its event loop finds when it turns again is old: heartbeats, echoes, a quorum. */
+function stalledWhileLost(draft: Draft): Step[] {
+  const { random, fenceBoundMs } = draft;
+  const lost = node(draft);
+  const whileMs = random.int(fenceBoundMs / 8, fenceBoundMs * 0.8);
+  const stall: Step = { afterMs: 0, fault: { kind: 'stall-agent', node: lost, whileMs } };
+  const steps = [stall, { afterMs: random.int(100, 4_000), fault: isolate(lost, draft) }];
+  if (random.chance(0.6)) steps.push(...repeatedStalls(lost, draft));
+  return steps;
+}
+
 function repeatedStalls(lost: number, { random, fenceBoundMs }: Draft): Step[] {
   return [0.4, 0.6, 0.7, 0.8].map((part) => ({
     afterMs: Math.round(fenceBoundMs * part),
-    fault: { kind: 'stall-keeper', node: lost, whileMs: random.int(100, 2_900) },
+    fault: { kind: 'stall-keeper', node: lost, whileMs: random.int(100, Math.min(6_000, fenceBoundMs / 5) - 100) },
   }));
 }
 

@@ -1,7 +1,7 @@
 import type { TimedFault } from './fault.js';
 import { type Draft, misfortunes } from './fuzz-misfortunes.js';
 import { operatorFaults, sidsOf, startingCommands } from './fuzz-operator.js';
-import { Random } from './sim-random.js';
+import { Random, type Range } from './sim-random.js';
 import type { NetworkOptions, SimNodeOptions } from './world-options.js';
 
 /** One run, all of it: follows from the seed and the number of nodes, and is plain data. */
@@ -10,6 +10,8 @@ export interface FuzzPlan {
   readonly nodes: readonly SimNodeOptions[];
   readonly fenceBoundMs: number;
   readonly network: Partial<NetworkOptions>;
+  /** How long a move without a stop takes. */
+  readonly migrateMs: Range;
   readonly sids: readonly string[];
   /** In the order of time. */
   readonly faults: readonly TimedFault[];
@@ -38,6 +40,7 @@ export function newPlan(seed: number, nodes?: number): FuzzPlan {
     nodes: draft.nodes.map((nodeId) => nodeOptions(nodeId, count, random)),
     fenceBoundMs,
     network: random.chance(0.3) ? { skewMs: [0, random.int(1, 200)], orderMs: [0.2, random.int(3, 80)] } : {},
+    migrateMs: random.chance(0.4) ? [20, 400] : [2_000, 6_000],
     sids,
     faults: faults.filter(({ atMs }) => atMs < faultsEndMs),
     faultsEndMs,

@@ -58,6 +58,7 @@ class FuzzRun {
       nodes: plan.nodes,
       fenceBoundMs: plan.fenceBoundMs,
       network: plan.network,
+      resources: () => ({ migrateMs: plan.migrateMs }),
       offAfterResetMs: [2_000, 20_000],
       codec: { wireEvery: 64 },
       ...(log && { log }),
@@ -117,7 +118,9 @@ class FuzzRun {
     }
   }
 
+  /** Nobody knows where a liar runs before it is found there. */
   #wasFoundOn(sid: string, nodeId: number): boolean {
+    if (this.#injection.liars.has(sid)) return true;
     if (this.#world.node(nodeId).running.has(sid)) return true;
     const ranMs = this.#ranMs.get(`${sid}/${nodeId}`);
     return ranMs !== undefined && this.#world.nowMs - ranMs < foundMs;
