@@ -70,10 +70,7 @@ export class Ring {
 
   /** Healed before anybody has given the ring up: everything is sent again. */
   mend(): void {
-    for (const tail of this.#tails) {
-      this.#note(tail.item);
-      for (const member of this.members) this.#give(tail, member);
-    }
+    for (const tail of this.#tails) for (const member of this.members) this.#give(tail, member);
     this.#tails.length = 0;
   }
 
@@ -91,6 +88,8 @@ export class Ring {
   #give(tail: Tail, member: SimCorosync): void {
     if (tail.deliveredTo.has(member)) return;
     tail.deliveredTo.add(member);
+    // Before it is delivered: what the member tells of the group is looked up here.
+    this.#note(tail.item);
     member.receive(tail.item, 0);
   }
 }
