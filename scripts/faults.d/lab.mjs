@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ const hook = fileURLToPath(new URL('block-javascript.mjs', import.meta.url));
 const verbMs = 90_000;
 const pollMs = 50;
 /** The store holds three copies of the log, which corosync-queue-full fills with 10 MB of late changes. */
-const diskKb = 65_536;
+const faultSettings = { DISK_KB: '65536', AGENT_ENV: `NODE_OPTIONS=--import=${hook}` };
 
 export const machines = [1, 2, 3];
 /** The resource whose runs the probe records. */
@@ -20,25 +20,28 @@ export const probeLog = (lab) => join(lab.dir, 'shared/exclusive.log');
 
 /** A lab of three machines in a directory of its own, driven through scripts/lab and the agents' sockets. */
 export class Lab {
-  #parent = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
+  #name;
+  #parent;
   #env;
-  dir = join(this.#parent, 'lab');
+  dir;
 
-  constructor(boundMs) {
+  /** `name` begins the names of its directories; `settings` as scripts/lab has them. */
+  constructor(boundMs, name = 'holdfast-faults', settings = faultSettings) {
+    this.#name = name;
+    this.#parent = mkdtempSync(join(tmpdir(), `${name}-`));
+    this.dir = join(this.#parent, 'lab');
     const { PATH, HOME } = process.env;
-    this.#env = {
-      PATH,
-      HOME,
-      LAB: this.dir,
-      BOUND: String(boundMs),
-      DISK_KB: String(diskKb),
-      AGENT_ENV: `NODE_OPTIONS=--import=${hook}`,
-    };
+    this.#env = { PATH, HOME, LAB: this.dir, BOUND: String(boundMs), ...settings };
   }
 
   async up() {
     await this.verb('up', String(machines.length));
     await this.until('all nodes online', () => this.isWhole());
+    await this.prepare();
+  }
+
+  /** What is there before the first fault. */
+  async prepare() {
     const options = { agent: 'ocf:holdfast:exclusive', parameters: { record: join(this.dir, 'shared') } };
     await this.change(1, '/v1/resources', { sid: probeSid, ...options });
   }
@@ -51,7 +54,7 @@ export class Lab {
 
   /** Copies all logs; where to. */
   saveLogs() {
-    const to = mkdtempSync(join(tmpdir(), 'holdfast-faults-logs-'));
+    const to = mkdtempSync(join(tmpdir(), `${this.#name}-logs-`));
     for (const path of readdirSync(this.dir, { recursive: true })) {
       if (!/^(n\d+|shared)\/\w+\.(log|err)$/.test(path)) continue;
       cpSync(join(this.dir, path), join(to, path));
@@ -60,13 +63,25 @@ export class Lab {
   }
 
   /** A verb of scripts/lab; its output. Rejects with what it says when it fails. */
-  verb(...args) {
-    return new Promise((resolve, reject) => {
-      execFile(script, args.map(String), { env: this.#env, timeout: verbMs }, (error, stdout, stderr) => {
-        if (error === null) resolve(stdout.trim());
-        else reject(new Error(`scripts/lab ${args.join(' ')}: ${stderr.trim() || error.message}`));
-      });
+  async verb(...args) {
+    const { code, out, err } = await this.try(...args);
+    if (code === 0) return out;
+    throw new Error(`scripts/lab ${args.join(' ')}: ${err || `ended with ${code}`}`);
+  }
+
+  /** A verb of scripts/lab, whatever comes of it: { code, out, err }; code as Node's execFile tells it. */
+  try(...args) {
+    return new Promise((resolve) => {
+      execFile(script, args.map(String), { env: this.#env, timeout: verbMs }, (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : (error.code ?? error.signal), out: stdout.trim(), err: stderr.trim() }),
+      );
     });
+  }
+
+  /** A process on the client's network; it ends when its standard input does. */
+  client(...args) {
+    const stdio = ['pipe', 'ignore', 'inherit'];
+    return spawn(script, ['client', process.execPath, ...args], { env: this.#env, stdio });
   }
 
   path(node, name) {
