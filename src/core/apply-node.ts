@@ -128,10 +128,15 @@ export function setMaintenance(state: ClusterState, nodeId: number, enabled: boo
 export function forgetNode(state: ClusterState, nodeId: number): ApplyResult {
   const node: NodeRecord | undefined = state.nodes[nodeId];
   if (node === undefined) return noSuchNode(nodeId);
-  const holds = Object.values(state.services).some(
-    (service) => service.nodeId === nodeId || service.targetId === nodeId || service.maintenanceNodeId === nodeId,
-  );
-  if (node.state !== 'gone' || holds) return refuse('HF_BUSY', `${node.name} is not gone, or still holds services`);
+  if (node.state !== 'gone' || isMentioned(state, nodeId))
+    return refuse('HF_BUSY', `${node.name} is not gone, or still holds services`);
   delete state.nodes[nodeId];
   return done;
+}
+
+/** Some service was there last, is on its way there, or is to return there. */
+export function isMentioned(state: ClusterState, nodeId: number): boolean {
+  return Object.values(state.services).some(
+    (service) => service.nodeId === nodeId || service.targetId === nodeId || service.maintenanceNodeId === nodeId,
+  );
 }

@@ -1,3 +1,4 @@
+import { isMentioned } from './apply-node.js';
 import { type Command, isFenced, type NodeRecord } from './cluster-state.js';
 import { isVoter, nodeName } from './electorate.js';
 import type { ManagerInput } from './manager-round.js';
@@ -99,10 +100,11 @@ function absentNode(node: NodeRecord, holds: boolean, input: ManagerInput): Comm
 }
 
 /** Out of corosync's node list, it is gone, and some time later forgotten. */
-function withoutServices({ nodeId, state }: NodeRecord, { electorate, memory, nowMs }: ManagerInput): Command | null {
+function withoutServices({ nodeId, state }: NodeRecord, input: ManagerInput): Command | null {
+  const { electorate, memory, nowMs } = input;
   if (isVoter(electorate, nodeId)) return null;
   if (state !== 'gone') return { type: 'node-state', nodeId, state: 'gone' };
   const sinceMs = memory.goneSinceMs.get(nodeId) ?? nowMs;
   memory.goneSinceMs.set(nodeId, sinceMs);
-  return nowMs - sinceMs >= forgetGoneMs ? { type: 'node-forget', nodeId } : null;
+  return nowMs - sinceMs >= forgetGoneMs && !isMentioned(input.state, nodeId) ? { type: 'node-forget', nodeId } : null;
 }
