@@ -63,6 +63,22 @@ function matesOf(service: ServiceRecord, round: Round): ServiceRecord[] {
   });
 }
 
+/** Resources that have to be where it is, and are, running or being started. */
+export function matesBeside({ sid, nodeId }: ServiceRecord, round: Round): ServiceRecord[] {
+  return round.placement.unit(sid).sids.flatMap((other) => {
+    const mate = round.input.state.services[other];
+    const isBeside = mate !== undefined && mate.state === 'started' && mate.nodeId === nodeId;
+    return isBeside && other !== sid && !round.decided.has(other) ? [mate] : [];
+  });
+}
+
+export function moveAlong(mates: readonly ServiceRecord[], round: Round, targetId: number, reason: string): void {
+  for (const mate of mates) {
+    round.decided.add(mate.sid);
+    round.commands.push(moveTo(mate, round, targetId, reason, mate.running ? {} : { kind: 'relocate' }));
+  }
+}
+
 /** Why it cannot be moved to that node, a sentence; null: it can. */
 export function whyNotThere(service: ServiceRecord, round: Round, nodeId: number): string | null {
   const { sid } = service;

@@ -1,7 +1,7 @@
 import { type Command, limits, type ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
 import { ageMs } from './manager-memory.js';
-import { carryOutOrder, settle, whyNotThere } from './manager-moves.js';
+import { carryOutOrder, matesBeside, moveAlong, settle, whyNotThere } from './manager-moves.js';
 import {
   answerOfHost,
   answerOfTarget,
@@ -88,12 +88,8 @@ function whileSeekingNode(service: ServiceRecord, round: Round): Command | null 
   const spreads = spreadsStarts(round.input.state) && service.state === 'request_start';
   const preference = spreads ? 'best-score' : 'none';
   const query = { sid: service.sid, preference, failedNodeIds: service.failedNodeIds } as const;
-  let selection = selectNode(round.placement, query);
-  if (selection.nodeId === null && rivalsGiveWay(service, round)) selection = selectNode(round.placement, query);
-  if (selection.nodeId === null) {
-    round.placement.release(service.sid);
-    return null;
-  }
+  const selection = selectNode(round.placement, query);
+  if (selection.nodeId === null) return null;
   if (spreads && service.nodeId !== null && selection.nodeId !== service.nodeId) {
     round.placement.assign(service.sid, selection.nodeId);
     return to(service, 'request_start_balance', selection.nodeId, selection.reason);
@@ -105,17 +101,6 @@ function start(service: ServiceRecord, round: Round, nodeId: number, reason: str
   round.placement.assign(service.sid, nodeId);
   const isHome = service.maintenanceNodeId === nodeId;
   return to(service, 'started', nodeId, reason, isHome ? { memo: { maintenanceNodeId: null } } : {});
-}
-
-/** Of what is only to be started, what comes later takes no place from what comes first; or each would wait for the other. */
-function rivalsGiveWay({ sid }: ServiceRecord, { input, placement, decided }: Round): boolean {
-  const { sids, separations } = placement.unit(sid);
-  const rivals = separations
-    .flatMap((separation) => separation.sids)
-    .filter((other) => input.state.services[other]?.state === 'request_start')
-    .filter((other) => !sids.includes(other) && !decided.has(other));
-  for (const rival of rivals) placement.release(rival);
-  return rivals.length > 0;
 }
 
 /** It was looked for everywhere, and where it may have been left unwatched is there to say that it is not. */
@@ -188,11 +173,15 @@ function afterFailedStart(service: ServiceRecord, round: Round, detail: string):
     const tried = [...new Set(failedNodeIds)].map((id) => nameOf(round, id)).join(', ');
     return to(service, 'error', nodeId, `${detail}; tried on ${tried}`, { memo });
   }
-  const selection = selectNode(round.placement, { sid: service.sid, preference: 'try-next', failedNodeIds });
+  const mates = matesBeside(service, round);
+  const query = { sid: service.sid, preference: 'try-next', failedNodeIds, withSet: mates.length > 0 } as const;
+  const selection = selectNode(round.placement, query);
   if (selection.nodeId === null || selection.nodeId === nodeId) {
     return to(service, 'started', nodeId, `${detail}; no other node can take it: tried again here`, { memo });
   }
   round.placement.move(service.sid, selection.nodeId);
+  const name = nameOf(round, selection.nodeId);
+  moveAlong(mates, round, selection.nodeId, `moves to ${name} with ${service.sid}, which does not start here`);
   const reason = `${detail}; ${selection.reason}`;
   return to(service, 'relocate', nodeId, reason, { targetId: selection.nodeId, memo });
 }

@@ -13,6 +13,8 @@ export interface PlacementQuery {
   readonly preference: Preference;
   /** Nodes on which it failed to start: not used by try-next, and not moved to by none. */
   readonly failedNodeIds: readonly number[];
+  /** Those that have to be on the same node come along, wherever it goes. */
+  readonly withSet?: boolean;
   /** Also say of every node why it is in or out. Costs time: for people only. */
   readonly explain?: boolean;
 }
@@ -37,7 +39,15 @@ export function situationOf(context: PlacementContext, query: PlacementQuery): S
   const classes = context.classes(unit.choice);
   const current = service === null ? null : findNode(classes, service.nodeId);
   const originNodeId = service?.originNodeId ?? null;
-  return { context, query, unit, classes, current, originNodeId, mates: context.mates(query.sid, unit) };
+  return {
+    context,
+    query,
+    unit,
+    classes,
+    current,
+    originNodeId,
+    mates: query.withSet ? new Map() : context.mates(query.sid, unit),
+  };
 }
 
 function findNode(classes: Situation['classes'], nodeId: number | null): PlacementNode | null {
@@ -77,7 +87,7 @@ export function returnsTogether({ context, query, unit, mates, originNodeId }: S
 
 /** A mate that runs where this one failed to start: anywhere else this one would break their rule. */
 export function holdingMate({ context, query, unit, classes }: Situation): string | null {
-  if (query.preference !== 'try-next' || unit.sids.length === 1) return null;
+  if (query.preference !== 'try-next' || query.withSet || unit.sids.length === 1) return null;
   const holds = (sid: string): boolean => {
     const mate = sid === query.sid ? null : context.service(sid);
     if (!mate?.running || mate.nodeId === null || mate.targetNodeId !== null) return false;
