@@ -35,7 +35,10 @@ t.test('what is wrong is named with file and place', async (t) => {
     [{ hardware_status: '{"node1":{"power":"maybe"}}' }, /hardware_status: node1.power: /],
     [{ service_config: '{"vm:1":{"node":"node7"}}' }, /service_config: vm:1: hardware_status has no node "node7"/],
     [{ service_config: '{"vm:1":{"node":"node1","state":"asleep"}}' }, /service_config: vm:1.state: /],
-    [{ service_config: '{"vm:1":{"node":"node1","group":"g"}}' }, /service_config: vm:1: groups has no "g"/],
+    [
+      { service_config: '{"vm:1":{"node":"node1","requires":["vm:2"]},"vm:2":{"node":"node1","after":["vm:1"]}}' },
+      /vm:1 would wait for itself \(vm:1 -> vm:2 -> vm:1\)/,
+    ],
     [{ service_config: '{"vm:1":{"node":"node1","requires":["vm:2"]}}' }, /there is no service "vm:2" to depend on/],
     [{ service_config: '{"lxc:1":{"node":"node1"}}' }, /service_config: lxc:1: /],
     [{ rules_config: 'node-affinity: r\n\tresources vm:1\n' }, /rules_config:1: .*nodes/],

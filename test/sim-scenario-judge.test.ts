@@ -55,6 +55,13 @@ t.test('a difference in the table has to come about, and nothing else', async (t
   t.match(problems, [/ends as the peer does/]);
 });
 
+t.test('a difference that was only predicted may not come about, but nothing else may either', async (t) => {
+  const predicted: Difference = { ...entry({ services: { '*': '* started' } }), predicted: true };
+  t.equal(judge('a', outcome, same, [predicted]).verdict, 'as expected');
+  t.equal(judge('a', outcome, other, [predicted]).verdict, 'differs on purpose');
+  t.equal(judge('a', outcome, { ...other, fenced: [] }, [predicted]).verdict, 'differs');
+});
+
 t.test('a broken rule is never as expected', async (t) => {
   const broken = { ...outcome, violations: ['runs-twice: vm:1'] };
   t.match(judge('a', broken, same, []), { verdict: 'differs', problems: ['violation: runs-twice: vm:1'] });

@@ -11,10 +11,12 @@ export interface Difference {
   readonly ours: OtherOutcome;
   /** Why that is better for the user. */
   readonly why: string;
+  /** Nobody here has seen the scenario, only what it is about: it may also end as the peer does. */
+  readonly predicted?: true;
 }
 
 export interface OtherOutcome {
-  /** By sid: `node1 started`; `* started`: on any node; null: it is not there. */
+  /** By sid, `*` for all that are not named: `node1 started`; `* started`: on any node; null: it is not there. */
   readonly services?: Readonly<Record<string, string | null>>;
   readonly fenced?: readonly string[];
   readonly reset?: readonly string[];
@@ -50,6 +52,12 @@ export const differences: readonly Difference[] = [
     why: 'error says that it may still run, and nobody starts it a second time; disabling it tries the stop again',
   },
   {
+    scenario: 'resource-affinity-strict-mixed1',
+    peer: 'starts everything where it was, against the rules, and then moves two services',
+    ours: { services: { 'vm:101': 'node3 started' } },
+    why: 'rules are kept from the first start on: one service starts elsewhere, and nothing has to be moved',
+  },
+  {
     scenario: 'service-command7',
     peer: 'its records contradict each other about where the service is, and it stays in error',
     ours: { services: { 'vm:103': 'node1 started' } },
@@ -66,5 +74,26 @@ export const differences: readonly Difference[] = [
     peer: 'fences a node that was shut down properly, because a stopped container was left on it',
     ours: { fenced: [] },
     why: 'the node has said that it runs nothing: there is nothing to prove and nothing to wait for',
+  },
+  {
+    scenario: 'service-ignore2',
+    peer: 'fences the node on which the service was ignored, though nothing there would ever have reset it',
+    ours: { services: { '*': '* request_start' }, fenced: [] },
+    why: 'a node that runs only what is ignored has no armed watchdog: what was left on it may run, until it is back and says that it does not',
+    predicted: true,
+  },
+  {
+    scenario: 'service-stopped2',
+    peer: 'fences a node that runs nothing, to move a stopped service off it',
+    ours: { services: { '*': '* stopped' }, fenced: [], reset: [] },
+    why: 'what is stopped can be started elsewhere at any time: nothing has to be proved, and no node to be reset',
+    predicted: true,
+  },
+  {
+    scenario: 'stale-maintenance-node',
+    peer: 'a whole cluster that shuts down under policy migrate ends in a reset by the watchdog',
+    ours: { fenced: [], reset: [] },
+    why: 'nodes that find nobody to take their services stop them, and go down cleanly',
+    predicted: true,
   },
 ];

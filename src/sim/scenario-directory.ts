@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { emptyState } from '../core/cluster-state.js';
+import type { ClusterOptions } from '../core/cluster-options.js';
+import { type ClusterState, emptyState } from '../core/cluster-state.js';
+import { cycleThrough } from '../core/dependencies.js';
 import { HoldfastError } from '../core/errors.js';
 import { nodeNamePattern } from '../core/names.js';
 import { parseDatacenter } from '../peer/datacenter-file.js';
@@ -11,7 +13,7 @@ import { parseRules } from '../peer/rules-file.js';
 import type { ServiceLoad } from '../ports/load-meter.js';
 import type { Scenario, ScenarioNode } from './scenario.js';
 import { CommandProblem, parseCommand, type ScenarioCommand } from './scenario-commands.js';
-import { additionOf, initialState, type PeerService } from './scenario-initial.js';
+import { additionOf, initialState, type PeerService, roundOf } from './scenario-initial.js';
 
 /** Reads a working directory in the format of the peer's simulator. */
 
@@ -97,6 +99,11 @@ const staticStats = z.record(z.string(), z.looseObject({ maxcpu: amount.optional
 const dynamicStats = z.record(z.string(), z.looseObject({ cpu: amount.optional(), mem: amount.optional() }));
 const running = z.record(z.string(), z.unknown());
 
+/** A round of the peer's manager. */
+const realRoundS = 10;
+
+type Configured = z.infer<typeof services>;
+
 /** Settings that are known and say nothing here. */
 const silent = new Set(['cfs', 'pve-manager-version', 'uid']);
 
@@ -120,15 +127,18 @@ class Reader {
       throw this.#problem('hardware_status', `it must have 1 to ${limits.nodes} nodes, not ${nodeIds.size}`);
     }
     this.#noteUnknown('hardware_status', hardware, machines);
+    const configured = await this.#json('service_config', services, {});
+    this.#noteUnknown('service_config', services, configured);
+    const status = await this.#json('manager_status', managerStatus, { service_status: {}, node_request: {} });
     const loads = await this.#loads();
-    const state = await this.#state(nodeIds, loads);
-    const commands = await this.#commands(nodeIds, loads, state.options.scheduler !== 'basic');
+    const initial = await this.#state(nodeIds, configured, status, loads);
+    const commands = await this.#commands(nodeIds, loads, initial.options.scheduler !== 'basic');
     const nodes = await Promise.all([...nodeIds].map(([name, nodeId]) => this.#node(name, nodeId, machines[name])));
-    const configured = await this.#services();
     return {
       name: basename(resolve(this.#directory)),
       nodes,
-      initial: state,
+      initial,
+      noted: notedIn(status),
       commands,
       loads: new Map(allSids(configured, commands).map((each) => [each, loads.get(each) ?? serviceDefaults])),
       locks: new Map(Object.entries(configured).flatMap(([each, { lock }]) => (lock === null ? [] : [[each, lock]]))),
@@ -151,10 +161,6 @@ class Reader {
     };
   }
 
-  async #services(): Promise<z.infer<typeof services>> {
-    return this.#json('service_config', services, {});
-  }
-
   async #loads(): Promise<Map<string, ServiceLoad>> {
     const fixed = await this.#json('static_service_stats', staticStats, {});
     const used = await this.#json('dynamic_service_stats', dynamicStats, {});
@@ -172,11 +178,10 @@ class Reader {
 
   async #state(
     nodeIds: ReadonlyMap<string, number>,
+    configured: Configured,
+    status: z.infer<typeof managerStatus>,
     loads: ReadonlyMap<string, ServiceLoad>,
-  ): Promise<Scenario['initial']> {
-    const configured = await this.#services();
-    this.#noteUnknown('service_config', services, configured);
-    const status = await this.#json('manager_status', managerStatus, { service_status: {}, node_request: {} });
+  ): Promise<ClusterState> {
     const options = parseDatacenter((await this.#text('datacenter.cfg')) ?? '', 'datacenter.cfg');
     const rules = parseRules((await this.#text('rules_config')) ?? '', 'rules_config');
     const groups = parseGroups((await this.#text('groups')) ?? '', 'groups');
@@ -184,42 +189,47 @@ class Reader {
     const state = emptyState();
     for (const { rule } of rules.rules) state.rules[rule.id] = rule;
     for (const { group } of groups.groups) state.groups[group.name] = group;
-    Object.assign(state.options, {});
-    state.options = { ...state.options, ...options.options };
-    this.#checkServices(configured, nodeIds, state);
-    const weighed = state.options.scheduler !== 'basic';
-    const all = Object.entries(configured).map(
-      ([each, settings]): PeerService => ({
-        ...settings,
-        sid: each,
-        load: weighed ? (loads.get(each) ?? serviceDefaults) : null,
-      }),
-    );
+    state.options = inRounds({ ...state.options, ...options.options }, nodeIds.size);
     initialState(state, {
       nodeIds,
-      services: all,
+      services: this.#services(configured, nodeIds, state, loads),
       status: status.service_status,
       requests: status.node_request,
       note: (text) => this.#notes.push(text),
     });
+    this.#checkDependencies(state);
     return state;
   }
 
-  #checkServices(
-    configured: z.infer<typeof services>,
+  #services(
+    configured: Configured,
     nodeIds: ReadonlyMap<string, number>,
-    state: Scenario['initial'],
-  ): void {
+    { groups, options }: ClusterState,
+    loads: ReadonlyMap<string, ServiceLoad>,
+  ): PeerService[] {
     const given = Object.entries(configured);
-    if (given.length > limits.services)
+    if (given.length > limits.services) {
       throw this.#problem('service_config', `it has more than ${limits.services} services`);
-    for (const [each, { node, group, requires, after }] of given) {
+    }
+    return given.map(([each, settings]) => {
+      const { node, group } = settings;
       if (!nodeIds.has(node)) throw this.#problem('service_config', `${each}: hardware_status has no node "${node}"`);
-      if (group !== null && state.groups[group] === undefined)
-        throw this.#problem('service_config', `${each}: groups has no "${group}"`);
-      const missing = [...requires, ...after].find((other) => configured[other] === undefined);
-      if (missing !== undefined)
+      const known = group === null || groups[group] !== undefined;
+      if (!known) this.#notes.push(`service_config: ${each} is in no group, for there is no "${group}"`);
+      const load = options.scheduler === 'basic' ? null : (loads.get(each) ?? serviceDefaults);
+      return { ...settings, group: known ? group : null, sid: each, load };
+    });
+  }
+
+  #checkDependencies(state: ClusterState): void {
+    for (const { sid: each, requires, after } of Object.values(state.services)) {
+      const missing = [...requires, ...after].find((other) => state.services[other] === undefined);
+      if (missing !== undefined) {
         throw this.#problem('service_config', `${each}: there is no service "${missing}" to depend on`);
+      }
+      const cycle = cycleThrough(state, each, [...requires, ...after]);
+      if (cycle !== null)
+        throw this.#problem('service_config', `${each} would wait for itself (${cycle.join(' -> ')})`);
     }
   }
 
@@ -309,6 +319,18 @@ class Reader {
   #problem(place: string, text: string): HoldfastError {
     return new HoldfastError('HF_ARGUMENT', `${join(this.#directory, place)}: ${text}`);
   }
+}
+
+function notedIn({ service_status }: z.infer<typeof managerStatus>): Scenario['noted'] {
+  return new Map(
+    Object.entries(service_status).map(([each, { node = null, state }]) => [each, { node, state }] as const),
+  );
+}
+
+/** The peer holds an imbalance out for a number of rounds, and those of its simulator are longer than real ones. */
+function inRounds(options: ClusterOptions, nodes: number): ClusterOptions {
+  const rounds = options.autoRebalanceHoldS / realRoundS;
+  return { ...options, autoRebalanceHoldS: Math.round(rounds * roundOf(nodes)) };
 }
 
 /** Elements of lists count from one, as people do. */

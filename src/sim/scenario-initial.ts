@@ -41,6 +41,11 @@ export const fenceBoundMs = 60_000;
 /** The log begins after what the state adds up to. */
 export const initialIndex = 1;
 
+/** How long a round of the peer's simulator takes, seconds. */
+export function roundOf(nodes: number): number {
+  return Math.max(20, 2 * nodes);
+}
+
 /** All machines are off, and were when this was stored: nothing runs anywhere. */
 export function initialState(state: ClusterState, input: PeerInput): void {
   for (const [name, nodeId] of input.nodeIds) {

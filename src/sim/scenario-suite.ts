@@ -93,6 +93,7 @@ export function judge(
   if (difference === null) {
     return { ...base, verdict: fromPeer.length === 0 ? 'as expected' : 'differs', problems: fromPeer };
   }
+  if (fromPeer.length === 0 && difference.predicted) return { ...base, verdict: 'as expected', problems: [] };
   if (fromPeer.length === 0) {
     const text = 'it ends as the peer does, though the table of deliberate differences says otherwise';
     return { ...base, verdict: 'differs', problems: [text] };
@@ -103,11 +104,15 @@ export function judge(
 
 function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOutcome): string[] {
   const { services = {} } = other;
-  const sids = new Set([...Object.keys(outcome.services), ...Object.keys(expected.services), ...Object.keys(services)]);
+  const sids = new Set([
+    ...Object.keys(outcome.services),
+    ...Object.keys(expected.services),
+    ...Object.keys(services).filter((sid) => sid !== '*'),
+  ]);
   const problems: string[] = [];
   for (const sid of [...sids].sort()) {
     const is = shown(outcome.services[sid]);
-    const should = Object.hasOwn(services, sid) ? (services[sid] ?? absent) : shown(expected.services[sid]);
+    const should = shouldBe(services, sid) ?? shown(expected.services[sid]);
     const fits = should.startsWith('* ') ? is.endsWith(should.slice(1)) : is === should;
     if (!fits) problems.push(`${sid}: ${is} instead of ${should}`);
     const runs = outcome.services[sid]?.running.join(' ') || 'nowhere';
@@ -122,6 +127,12 @@ function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOu
     if (is !== should) problems.push(`${list}: ${is} instead of ${should}`);
   }
   return problems;
+}
+
+/** Undefined: it is not mentioned. */
+function shouldBe(services: NonNullable<OtherOutcome['services']>, sid: string): string | undefined {
+  const key = Object.hasOwn(services, sid) ? sid : '*';
+  return Object.hasOwn(services, key) ? (services[key] ?? absent) : undefined;
 }
 
 const absent = 'not there';

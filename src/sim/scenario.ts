@@ -11,6 +11,8 @@ export interface Scenario {
   readonly nodes: readonly ScenarioNode[];
   /** What every node has stored at the beginning. */
   readonly initial: ClusterState;
+  /** What an earlier manager has noted of services: that is the manager's view until one leads. */
+  readonly noted: ReadonlyMap<string, { readonly node: string | null; readonly state: string }>;
   /** Given every 100 s; an empty list is a pause. */
   readonly commands: readonly (readonly ScenarioCommand[])[];
   /** What services use when they run. */

@@ -6,7 +6,7 @@ import { blankRecord } from '../core/log.js';
 import type { Entry } from '../core/messages.js';
 import type { Scenario, ScenarioOutcome, ScenarioService } from './scenario.js';
 import type { ScenarioCommand } from './scenario-commands.js';
-import { fenceBoundMs, initialIndex } from './scenario-initial.js';
+import { fenceBoundMs, initialIndex, roundOf } from './scenario-initial.js';
 import { World } from './world.js';
 import type { LogLine, TruthChange } from './world-options.js';
 
@@ -31,7 +31,6 @@ export async function simulate(scenario: Scenario, options: SimulationOptions = 
   return new Simulation(scenario, options).run();
 }
 
-const roundS = 20;
 const roundsPerList = 5;
 /** After the last command; looked at when a list of commands would be due. */
 const endAfterS = 500;
@@ -97,7 +96,7 @@ class Simulation {
   /** Lists are given at the pace of the peer's simulator, which counts its rounds. */
   async #giveCommands(): Promise<void> {
     const lists = [...this.#scenario.commands];
-    const passS = Math.max(roundS, 2 * this.#scenario.nodes.length);
+    const passS = roundOf(this.#scenario.nodes.length);
     let lastS = 0;
     let notBeforeS = 0;
     for (let round = 0; this.#nowS < longestS; ) {
@@ -115,16 +114,10 @@ class Simulation {
   }
 
   #outcome(): ScenarioOutcome {
-    const { state, resets, violations } = this.#world;
+    const { resets, violations } = this.#world;
     const services: Record<string, ScenarioService> = {};
-    for (const sid of Object.keys(state.services).sort()) {
-      const service = state.services[sid];
-      if (service === undefined || service.state === 'ignored') continue;
-      services[sid] = {
-        node: service.nodeId === null ? null : this.#nameOf(service.nodeId),
-        state: service.state,
-        running: this.#world.where(sid).map(({ name }) => name),
-      };
+    for (const [sid, { node, state }] of [...this.#view()].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      services[sid] = { node, state, running: this.#world.where(sid).map(({ name }) => name) };
     }
     return {
       end: Math.round(this.#nowS),
@@ -133,6 +126,15 @@ class Simulation {
       reset: inOrder(resets),
       violations: violations.map(({ rule, text }) => `${rule}: ${text}`),
     };
+  }
+
+  /** The manager's, once there has been one. */
+  #view(): Scenario['noted'] {
+    if (this.#world.trueLog.length === 0) return this.#scenario.noted;
+    const tracked = Object.values(this.#world.state.services).filter(({ state }) => state !== 'ignored');
+    return new Map(
+      tracked.map(({ sid, nodeId, state }) => [sid, { node: nodeId === null ? null : this.#nameOf(nodeId), state }]),
+    );
   }
 
   // ---- commands ----
