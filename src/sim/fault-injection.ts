@@ -60,6 +60,12 @@ export class FaultInjection {
       case 'device-reach':
         world.device?.setReach(fault.node, fault.works);
         break;
+      case 'node-list':
+        this.#listNodes(fault.nodes);
+        break;
+      case 'add-node':
+        this.#addNode(fault.node);
+        break;
       case 'ask':
         this.#ask(world.node(fault.node), fault.command);
         break;
@@ -78,6 +84,10 @@ export class FaultInjection {
   #injectInto(node: SimNode, fault: Extract<Fault, { node: number }>): void {
     const world = this.#world;
     switch (fault.kind) {
+      case 'votes':
+        world.setVotes(node.nodeId, fault.votes);
+        world.reload();
+        break;
       case 'reset-broken':
         node.resetWorks = !fault.broken;
         return;
@@ -140,6 +150,20 @@ export class FaultInjection {
     }
   }
 
+  /** Nodes that have never stored anything would be a cluster of their own. */
+  #listNodes(wanted: readonly number[]): void {
+    const known = this.#world.nodes.filter(({ nodeId }) => wanted.includes(nodeId));
+    const remembers = known.some(({ disk }) => disk.record?.valid === true);
+    if (known.length > 1 && remembers) this.#world.setNodeList(known.map(({ nodeId }) => nodeId));
+  }
+
+  #addNode(nodeId: number): void {
+    const world = this.#world;
+    if (world.nodes.some((node) => node.nodeId === nodeId)) return;
+    world.addNode({ nodeId, name: `node${nodeId}` });
+    this.#listNodes(world.nodes.map((node) => node.nodeId));
+  }
+
   #restartCorosync(node: SimNode, downMs: number): void {
     const { boots } = node;
     node.corosync.kill('killed');
@@ -150,7 +174,11 @@ export class FaultInjection {
 
   /** Only what the others know may be lost: a cluster whose quorum of stores is gone waits for ever, and has to. */
   #othersAreValid(node: SimNode): boolean {
-    return this.#world.nodes.every((other) => other === node || other.disk.record?.valid === true);
+    const { nodes, device } = this.#world;
+    const others = nodes.filter((other) => other !== node);
+    const votes = (of: readonly SimNode[]): number => of.reduce((sum, each) => sum + each.votes, 0);
+    const areQuorum = votes(others) > (votes(nodes) + (device?.votes ?? 0)) / 2;
+    return areQuorum && others.every((other) => other.disk.record?.valid === true);
   }
 
   #loseDisk(node: SimNode, restartMs: number): void {
@@ -223,6 +251,7 @@ export class FaultInjection {
     world.setNetworkOptions({ lossRate: 0, skewMs: [0, 0], orderMs: [0.2, 3] });
     for (const sid of sids) world.setBehaviour(sid, null);
     for (const node of world.nodes) this.#putRight(node);
+    world.setNodeList(world.nodes.map(({ nodeId }) => nodeId));
     world.heal();
     world.device?.cutOff.clear();
     world.device?.setUp(true);

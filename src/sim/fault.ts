@@ -47,6 +47,11 @@ export type Fault =
     }
   | { readonly kind: 'device'; readonly up: boolean }
   | { readonly kind: 'device-reach'; readonly node: number; readonly works: boolean }
+  /** In everybody's corosync.conf from now on; those that are not there yet are left out. */
+  | { readonly kind: 'node-list'; readonly nodes: readonly number[] }
+  /** A machine more, in everybody's corosync.conf. */
+  | { readonly kind: 'add-node'; readonly node: number }
+  | { readonly kind: 'votes'; readonly node: number; readonly votes: number }
   /** What the operator asks the agent of a node for. */
   | { readonly kind: 'ask'; readonly node: number; readonly command: Command }
   /** Says that a node is off; done only if it truly is. */
@@ -89,6 +94,8 @@ export function describeFault(fault: Fault): string {
       return `power off ${names(fault.nodes)}`;
     case 'power-on':
       return `power on ${names(fault.nodes)}`;
+    case 'node-list':
+      return `corosync.conf lists ${names(fault.nodes)}`;
     case 'resource-dies':
       return `${fault.sid} dies`;
     case 'resource-behaves':

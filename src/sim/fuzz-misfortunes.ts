@@ -59,6 +59,15 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 2, draw: disarmMeetsTrouble },
   { weight: 2, draw: shutdownMeetsTrouble },
   { weight: 1, draw: rollingReboot },
+  { weight: 1, draw: otherNodes },
+  { weight: 1, draw: (d) => now({ kind: 'votes', node: node(d), votes: d.random.int(0, 2) }) },
+];
+
+/** Where there is a quorum device. */
+export const deviceMisfortunes: readonly Misfortune[] = [
+  { weight: 5, draw: (d) => now({ kind: 'device', up: d.random.chance(0.5) }) },
+  { weight: 5, draw: (d) => now({ kind: 'device-reach', node: node(d), works: d.random.chance(0.5) }) },
+  { weight: 5, draw: deviceGoesOver },
 ];
 
 function now(...faults: readonly Fault[]): Step[] {
@@ -254,6 +263,29 @@ function unsafeOption(draft: Draft): Step[] {
     fault: { kind: 'quorum-options', node: nodeId, options: [] },
   };
   return [...now({ kind: 'quorum-options', node: nodeId, options: ['two_node'] }), off];
+}
+
+/** A node less, or one more; or the one that was added before. */
+function otherNodes(draft: Draft): Step[] {
+  const { random, nodes } = draft;
+  if (random.chance(0.5)) return now({ kind: 'add-node', node: nodes.length + 1 });
+  const listed = others(node(draft), draft);
+  const steps = now({ kind: 'node-list', nodes: listed });
+  const again: Fault = { kind: 'node-list', nodes };
+  return random.chance(0.5) ? [...steps, { afterMs: random.int(1_000, 40_000), fault: again }] : steps;
+}
+
+/** Its vote leaves one node for the other while they do not see each other. */
+function deviceGoesOver(draft: Draft): Step[] {
+  const { random } = draft;
+  const first = node(draft);
+  const off: Fault = { kind: 'device-reach', node: first, works: false };
+  const on: Fault = { kind: 'device-reach', node: first, works: true };
+  return [
+    ...now(isolate(first, draft)),
+    { afterMs: random.int(0, 10_000), fault: off },
+    { afterMs: random.int(1_000, 30_000), fault: random.chance(0.5) ? on : { kind: 'heal' } },
+  ];
 }
 
 // ---- disks ----

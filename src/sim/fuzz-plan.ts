@@ -1,5 +1,5 @@
 import type { TimedFault } from './fault.js';
-import { type Draft, misfortunes } from './fuzz-misfortunes.js';
+import { type Draft, deviceMisfortunes, type Misfortune, misfortunes } from './fuzz-misfortunes.js';
 import { operatorFaults, sidsOf, startingCommands } from './fuzz-operator.js';
 import { Random, type Range } from './sim-random.js';
 import type { NetworkOptions, SimNodeOptions } from './world-options.js';
@@ -9,6 +9,7 @@ export interface FuzzPlan {
   readonly seed: number;
   readonly nodes: readonly SimNodeOptions[];
   readonly fenceBoundMs: number;
+  readonly quorumDevice?: { readonly votes: number };
   readonly network: Partial<NetworkOptions>;
   /** How long a move without a stop takes. */
   readonly migrateMs: Range;
@@ -21,24 +22,29 @@ export interface FuzzPlan {
 
 /** Nodes have found each other by then. */
 const bootstrapMs = 4_000;
+/** With a quorum device a lease has to outlast its timeouts, too. */
+const deviceBounds = [20_000, 25_000, 60_000] as const;
 const bounds = [15_000, 15_000, 15_000, 20_000, 60_000] as const;
 
 /** @param nodes 1 to 9; absent: mostly three */
 export function newPlan(seed: number, nodes?: number): FuzzPlan {
   const random = new Random(seed + planSalt);
   // Drawn in any case: the same run again, with the number that was drawn, is the same.
-  const drawn = random.pick([3, 3, 3, 3, 3, 3, 4, 5]) ?? 3;
+  const drawn = random.pick([3, 3, 3, 3, 3, 3, 3, 2, 4, 5]) ?? 3;
   const count = nodes ?? drawn;
-  const fenceBoundMs = random.pick(bounds) ?? 15_000;
+  const device = random.chance(count === 2 ? 0.9 : 0.05);
+  const fenceBoundMs = (device ? random.pick(deviceBounds) : random.pick(bounds)) ?? 15_000;
   const sids = sidsOf(random);
   const draft: Draft = { random, nodes: range(count), fenceBoundMs, sids, fragileNode: random.int(1, count) };
   const faults: TimedFault[] = startingCommands(draft).map((fault) => ({ atMs: bootstrapMs, fault }));
-  const faultsEndMs = addFaults(draft, bootstrapMs + random.int(0, 8_000), faults);
+  const possible = device ? [...misfortunes, ...deviceMisfortunes] : misfortunes;
+  const faultsEndMs = addFaults(draft, possible, bootstrapMs + random.int(0, 8_000), faults);
   faults.sort((a, b) => a.atMs - b.atMs);
   return {
     seed,
     nodes: draft.nodes.map((nodeId) => nodeOptions(nodeId, count, random)),
     fenceBoundMs,
+    ...(device ? { quorumDevice: { votes: 1 } } : {}),
     network: random.chance(0.3) ? { skewMs: [0, random.int(1, 200)], orderMs: [0.2, random.int(3, 80)] } : {},
     migrateMs: random.chance(0.4) ? [20, 400] : [2_000, 6_000],
     sids,
@@ -55,15 +61,15 @@ function range(count: number): number[] {
 }
 
 /** Many short runs, few long ones; short pauses pile misfortunes up, long ones let a takeover come to its end. */
-function addFaults(draft: Draft, fromMs: number, faults: TimedFault[]): number {
+function addFaults(draft: Draft, possible: readonly Misfortune[], fromMs: number, faults: TimedFault[]): number {
   const { random, fenceBoundMs } = draft;
   const count = random.chance(0.1) ? random.int(10, 25) : random.int(2, 9);
   // Every run has its own few kinds of trouble, which meet each other the more often for that.
-  const kinds = misfortunes.filter(() => random.chance(0.35));
+  const kinds = possible.filter(() => random.chance(0.35));
   const operators = random.chance(0.7);
   let atMs = fromMs;
   for (let i = 0; i < count; i++) {
-    const kind = pickWeighted(kinds.length > 0 ? kinds : misfortunes, random);
+    const kind = pickWeighted(kinds.length > 0 ? kinds : possible, random);
     for (const { afterMs, fault } of kind.draw(draft)) faults.push({ atMs: atMs + afterMs, fault });
     if (operators && random.chance(0.6)) {
       for (const fault of operatorFaults(draft)) faults.push({ atMs: atMs + random.int(0, 3_000), fault });

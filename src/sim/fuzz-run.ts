@@ -57,6 +57,7 @@ class FuzzRun {
       seed: plan.seed,
       nodes: plan.nodes,
       fenceBoundMs: plan.fenceBoundMs,
+      ...(plan.quorumDevice && { quorumDevice: plan.quorumDevice }),
       network: plan.network,
       resources: () => ({ migrateMs: plan.migrateMs }),
       offAfterResetMs: [2_000, 20_000],

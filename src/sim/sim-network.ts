@@ -30,6 +30,8 @@ export interface NetworkSurroundings {
 export class SimNetwork {
   readonly options: { -readonly [Key in keyof NetworkOptions]: NetworkOptions[Key] };
   readonly corosyncs: SimCorosync[] = [];
+  /** Nodes that are not in corosync's node list: nobody has links to them. */
+  readonly unlisted = new Set<number>();
   readonly #world: NetworkSurroundings;
   /** `from/to` of what is cut. */
   readonly #cuts = new Set<string>();
@@ -55,7 +57,9 @@ export class SimNetwork {
   }
 
   isLinked(from: number, to: number): boolean {
-    return from === to || this.#cuts.size === 0 || !this.#cuts.has(`${from}/${to}`);
+    if (from === to) return true;
+    if (this.unlisted.size > 0 && (this.unlisted.has(from) || this.unlisted.has(to))) return false;
+    return this.#cuts.size === 0 || !this.#cuts.has(`${from}/${to}`);
   }
 
   /** Both run, and reach each other. */
@@ -162,8 +166,6 @@ export class SimNetwork {
       if (old.whole) old.brokenMs = timeline.nowMs;
       old.whole = false;
     }
-    // Who has joined the group is known only when this has come through.
-    for (const member of members) member.leaveRing();
     // Who has joined the group is known only when this has come through.
     for (const member of members) member.leaveRing();
     const freeMs = timeline.nowMs + syncMs;

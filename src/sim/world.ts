@@ -147,6 +147,7 @@ export class World {
   /** A new machine, on if not told otherwise; it is in nobody's nodelist until `setNodeList`. */
   addNode(options: SimNodeOptions): SimNode {
     const node = this.#addNode(options);
+    this.network.unlisted.add(node.nodeId);
     if (!options.startsPoweredOff) node.powerOn();
     return node;
   }
@@ -164,6 +165,8 @@ export class World {
   setNodeList(which: readonly (string | number)[]): void {
     this.#nodeList.clear();
     for (const one of which) this.#nodeList.add(this.node(one).nodeId);
+    this.network.unlisted.clear();
+    for (const { nodeId } of this.nodes) if (!this.#nodeList.has(nodeId)) this.network.unlisted.add(nodeId);
     this.reload();
     this.network.changed();
   }
@@ -186,6 +189,7 @@ export class World {
       ...this.#electorate(),
       tokenMs: this.#options.tokenMs ?? 1_000,
       consensusMs: this.#options.consensusMs ?? 1_200,
+      ...(this.device && deviceTimes),
       quorumOptions: node.quorumOptions,
     };
   }
@@ -413,5 +417,8 @@ export class World {
     };
   }
 }
+
+/** A quick device: what it takes or gives, everybody knows within a second. */
+const deviceTimes = { deviceTimeoutMs: 1_000, deviceSyncTimeoutMs: 1_000 };
 
 const defaultNetwork: NetworkOptions = { orderMs: [0.2, 3], skewMs: [0, 0], lossRate: 0 };
