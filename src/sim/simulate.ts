@@ -66,7 +66,7 @@ class Simulation {
       },
       nodes: scenario.nodes.map(({ nodeId, name, load }) => ({ nodeId, name, load, startsPoweredOff: true })),
       // Machines that are switched on together come up together: where services are to start is not a race.
-      bootMs: [1_000, 1_000],
+      bootMs: [0, 0],
       resources: (sid) => ({
         fault: ({ operation }) => this.#faultOfLock(sid, operation),
       }),
