@@ -284,6 +284,8 @@ function whileRelocating(service: ServiceRecord, round: Round): Command | null {
   if (target === null || target.unavailable !== null) {
     return to(service, 'request_start', service.nodeId, `stopped; ${nameOf(round, targetId)} cannot take it any more`);
   }
+  const waits = waitsFor(round.input.state, service);
+  if (waits !== null) return to(service, 'request_start', target.nodeId, `stopped to be moved; ${waits}`);
   return start(service, round, target.nodeId, service.reason);
 }
 
