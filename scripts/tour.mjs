@@ -43,11 +43,11 @@ function chosen(only) {
   return steps.filter(({ name }, i) => i === 0 || only.includes(name));
 }
 
-async function runStep(tour, { name, run, resetsDue = [] }) {
+async function runStep(tour, { name, run }) {
   const { witness } = tour;
   const fromMs = witness.nowMs();
   const doublesBefore = witness.doubleRuns().length;
-  Object.assign(tour, { checks: 0, failures: [] });
+  Object.assign(tour, { checks: 0, failures: [], resetsDue: [] });
   tour.say(`--- ${name}`);
   try {
     await run(tour);
@@ -56,7 +56,7 @@ async function runStep(tour, { name, run, resetsDue = [] }) {
   }
   const toMs = witness.nowMs();
   const resets = witness.resets(fromMs, toMs);
-  const due = Object.fromEntries(machines.map((node) => [node, resetsDue.filter((each) => each === node).length]));
+  const due = Object.fromEntries(machines.map((node) => [node, tour.resetsDue.filter((each) => each === node).length]));
   tour.checkEqual(resets, due, 'resets by the watchdogs: those that are due, and no other');
   const doubles = witness.doubleRuns().slice(doublesBefore);
   tour.check(doubles.length === 0, 'nothing ran twice', doubles.join('; '));
@@ -66,7 +66,7 @@ async function runStep(tour, { name, run, resetsDue = [] }) {
     failures: tour.failures,
     seconds: (toMs - fromMs) / 1_000,
     resetsSeen: Object.values(resets).reduce((sum, count) => sum + count, 0),
-    resetsDue: resetsDue.length,
+    resetsDue: tour.resetsDue.length,
     doubleRuns: doubles.length,
     gaps: name === names[0] ? {} : witness.gaps(fromMs, toMs),
     requests: name === names[0] ? { asked: 0, failed: 0 } : witness.requests(fromMs, toMs),

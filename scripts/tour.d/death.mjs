@@ -1,6 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LogTail } from '../faults.d/log-tail.mjs';
-import { resetAfter } from '../faults.d/measure.mjs';
 import { sidOf } from './tour.mjs';
 
 /** Steps: a node is cut off with everything that depends on each other; what is recovered, in which order. */
@@ -16,7 +14,6 @@ async function death(tour, { victim, peer }) {
   const stack = ['db', 'app', 'report', peer];
   await gather(tour, victim, stack);
   const [survivor] = [1, 2, 3].filter((node) => node !== victim);
-  const emulator = new LogTail(tour.lab.path(victim, 'emulator.log'));
   const cutMs = tour.witness.nowMs();
   await tour.verb('cut', victim);
   await sleep(3_000); // its silence is seen
@@ -26,7 +23,8 @@ async function death(tour, { victim, peer }) {
     async () => (await tour.settled({ nodes: [1, 2, 3].filter((node) => node !== victim) })) && isGone(tour, victim),
     tour.boundMs + orderMs,
   );
-  checkReset(tour, resetAfter(emulator.records(), cutMs), stack, cutMs);
+  tour.resetsDue.push(victim);
+  checkReset(tour, tour.witness.resetMs(victim, cutMs), stack, cutMs);
   const started = Object.fromEntries(stack.map((name) => [name, tour.witness.running(name)?.fromMs ?? 0]));
   const at = stack.map((name) => `${name} ${Math.round(started[name] - cutMs)}`);
   tour.say(`running again, in ms after the cut: ${at.join(', ')}`);
@@ -40,11 +38,11 @@ async function death(tour, { victim, peer }) {
 
 const isGone = (tour, victim) => tour.on(victim).length === 0;
 
-function checkReset(tour, reset, stack, cutMs) {
-  if (reset === null) return tour.check(false, 'its watchdog has reset it');
-  const tookMs = Math.round(reset.atMs - cutMs);
+function checkReset(tour, resetMs, stack, cutMs) {
+  if (resetMs === null) return tour.check(false, 'its watchdog has reset it');
+  const tookMs = Math.round(resetMs - cutMs);
   tour.check(tookMs <= tour.boundMs, `its watchdog reset it ${tookMs} ms after the cut, within the bound`);
-  const early = stack.filter((name) => (tour.witness.running(name)?.fromMs ?? 0) < reset.atMs);
+  const early = stack.filter((name) => (tour.witness.running(name)?.fromMs ?? 0) < resetMs);
   tour.checkEqual(early, [], 'nothing of it was started before that');
 }
 

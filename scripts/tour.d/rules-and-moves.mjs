@@ -87,6 +87,8 @@ export async function moves(tour) {
     `db and app run on node${free}`,
     async () => (await tour.settled()) && tour.numberOf('db') === free,
   );
+  const startedMs = (name) => tour.witness.running(name)?.fromMs ?? Number.NaN;
+  tour.check(startedMs('db') < startedMs('app'), 'app was started after db, which it requires');
   await tour.holdfast(3, 'relocate', 'ocf:mirror', `node${from}`);
   await tour.expect(
     `mirror runs on node${from}`,

@@ -112,6 +112,27 @@ async function movesFirst(tour, policy, kind) {
   );
 }
 
+/** What cannot be stopped is not handed on: the watchdog stays armed, and its reset is the proof. */
+export async function stuckShutdown(tour) {
+  await setPolicy(tour, 'failover');
+  await tour.expectWhole();
+  const { node: name, pid } = tour.witness.running('mirror');
+  const node = Number(name.slice('node'.length));
+  await tour.verb('in', node, 'kill', '-STOP', pid);
+  const sinceMs = tour.witness.nowMs();
+  tour.say(`$ scripts/lab shutdown ${node}`);
+  const { code, err } = await tour.lab.try('shutdown', node);
+  tour.say(`  ${err.replaceAll('\n', '\n  ')}`);
+  tour.check(code !== 0 && /could not be stopped/.test(err), 'the order fails, and says why');
+  await tour.expectSettled('mirror runs elsewhere', { nodes: others(node) }, 3 * tour.boundMs);
+  const again = tour.witness.running('mirror');
+  const resetMs = tour.witness.resetMs(node, sinceMs);
+  tour.check(again !== null && resetMs !== null && again.fromMs > resetMs, 'only after the reset of its node');
+  tour.resetsDue.push(node);
+  await tour.verb('boot', node);
+  await tour.expectWhole(`${name} is back, everything runs where its rules want it`);
+}
+
 /** A node that does not come back strands nothing for ever. */
 export async function freezeLimit(tour) {
   await tour.holdfast(1, 'options', 'freeze-limit=5');

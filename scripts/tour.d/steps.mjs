@@ -1,9 +1,9 @@
 import { deathOfLeader, deathOfMember } from './death.mjs';
 import { disarmFreeze, disarmIgnore, maintenance } from './maintenance.mjs';
 import { addWithRules, moves } from './rules-and-moves.mjs';
-import { freezeLimit, outcomes, rollingReboot, wholeCluster } from './shutdowns.mjs';
+import { freezeLimit, outcomes, rollingReboot, stuckShutdown, wholeCluster } from './shutdowns.mjs';
 
-/** In order. `resetsDue`: nodes that have to be reset by their watchdog; in all other steps a reset is a failure. */
+/** In order; the first makes what the others are about. */
 export const steps = [
   { name: 'rules', run: addWithRules },
   { name: 'moves', run: moves },
@@ -12,8 +12,9 @@ export const steps = [
   { name: 'disarm-ignore', run: disarmIgnore },
   ...outcomes.map(([policy, kind, run]) => ({ name: `${policy}-${kind}`, run: (tour) => run(tour, policy, kind) })),
   { name: 'freeze-limit', run: freezeLimit },
+  { name: 'stuck-shutdown', run: stuckShutdown },
   { name: 'rolling-reboot', run: rollingReboot },
-  { name: 'death', run: deathOfMember, resetsDue: [2] },
-  { name: 'death-of-leader', run: deathOfLeader, resetsDue: [1] },
+  { name: 'death', run: deathOfMember },
+  { name: 'death-of-leader', run: deathOfLeader },
   { name: 'whole-cluster', run: wholeCluster },
 ];

@@ -13,6 +13,8 @@ export class Tour {
   /** Of the step under way. */
   checks = 0;
   failures = [];
+  /** Nodes that have to be reset by their watchdog in this step; any other reset is a failure. */
+  resetsDue = [];
   #startedMs = performance.now();
   #print;
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { LogTail } from '../faults.d/log-tail.mjs';
+import { resetAfter } from '../faults.d/measure.mjs';
 import { doubleRuns, instancesOf } from '../faults.d/probe.mjs';
 import { isLetGo, longestGapMs, Runs, requestsBetween, resetsBetween } from './records.mjs';
 
@@ -75,6 +76,11 @@ export class Witness {
   resets(fromMs, toMs) {
     const all = [...this.#emulators].map(([node, tail]) => [node, resetsBetween(tail.records(), fromMs, toMs)]);
     return Object.fromEntries(all);
+  }
+
+  /** When its watchdog reset it first; null: it has not. */
+  resetMs(node, sinceMs) {
+    return resetAfter(this.#emulators.get(node).records(), sinceMs)?.atMs ?? null;
   }
 
   isLetGo(node) {
