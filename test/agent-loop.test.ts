@@ -42,6 +42,19 @@ t.test('a change is stored, committed, and answered with its place in the log', 
   t.strictSame([all.failures, all.agent.nested], [[], []]);
 });
 
+t.test('what was decided before a restart is told with the names of nodes', async (t) => {
+  const first = await leading();
+  const added = first.agent.request(add('ocf:web'));
+  await first.settle();
+  await added;
+  const { agent } = world(first.agent.node.log.record);
+  const told = agent.decisions(100).map(({ text }) => text);
+  t.ok(
+    told.some((text) => text.startsWith('ocf:web: started on node1')),
+    told.join('; '),
+  );
+});
+
 t.test('what is to be saved while a save is under way is saved together, as its newest state', async (t) => {
   const all = await leading();
   const before = all.store.saved.length;

@@ -224,8 +224,8 @@ export interface World {
   settle(ms?: number): Promise<void>;
 }
 
-/** A started agent, with a view of its own once `settle`d. */
-export function world(): World {
+/** A started agent, with a view of its own once `settle`d; `record` is what its store held. */
+export function world(record = blankRecord(false)): World {
   const clock = new FakeClock();
   const cluster = new FakeCluster();
   const store = new FakeStore();
@@ -254,7 +254,7 @@ export function world(): World {
     refusal: null,
     migratesLive: [],
   };
-  const agent = new WatchedAgent(options, blankRecord(false), ports, (error) => failures.push(error));
+  const agent = new WatchedAgent(options, record, ports, (error) => failures.push(error));
   agent.start();
   cluster.connect();
   const settle = async (ms = 2_000): Promise<void> => {

@@ -358,7 +358,9 @@ export class Agent {
   }
 
   #nodeName(nodeId: number | null): string {
-    const known = this.node.cluster?.configuration.nodes.find((voter) => voter.nodeId === nodeId);
+    const voter = this.node.cluster?.configuration.nodes.find((each) => each.nodeId === nodeId);
+    // Without corosync, what is stored tells.
+    const known = voter ?? (nodeId === null ? undefined : this.node.log.committed.nodes[nodeId]);
     return known?.name ?? `node ${nodeId}`;
   }
 
