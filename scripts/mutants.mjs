@@ -27,8 +27,8 @@ async function newCopy() {
   return copy;
 }
 
-/** What the random faults find in the source with that patch; without one if null. */
-async function hunt(patch) {
+/** A bundle of the hunt, in the source with that patch; null: as it is. */
+async function buildHunt(patch) {
   const copy = await newCopy();
   try {
     if (patch !== null)
@@ -43,34 +43,44 @@ async function hunt(patch) {
       logLevel: 'error',
       banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
     });
-    const { stdout } = await run(process.execPath, [join(copy, 'hunt.mjs'), String(limitS)]);
-    return JSON.parse(stdout);
-  } finally {
+    return copy;
+  } catch (error) {
     await rm(copy, { recursive: true, force: true });
+    throw error;
   }
 }
 
+async function hunt(copy, seconds, firstSeed) {
+  const { stdout } = await run(process.execPath, [join(copy, 'hunt.mjs'), String(seconds), String(firstSeed)]);
+  return JSON.parse(stdout);
+}
+
 /** False: it survives, or could not be tried. */
-async function judge(patch) {
-  const name = patch.replace(/\.patch$/, '').padEnd(34);
+async function judge(patch, unchanged) {
+  const name = patch.replace(/\.patch$/, '').padEnd(28);
+  let copy = null;
   try {
-    const { seed, seeds, cpuS, violation } = await hunt(patch);
+    copy = await buildHunt(patch);
+    const { seed, seeds, cpuS, violation } = await hunt(copy, limitS, 1);
     const time = `${cpuS.toFixed(1)} s`.padStart(7);
-    if (violation === null) console.log(`${name} SURVIVES ${seeds} seeds, ${time}`);
-    else
-      console.log(
-        `${name} seed ${String(seed).padStart(5)} ${time}  ${violation.rule}: ${violation.text.split('\n', 1)[0]}`,
-      );
-    return violation !== null;
-  } catch (error) {
-    console.log(
-      `${name} CANNOT BE TRIED: ${
-        String(error.stdout || error.message)
-          .trim()
-          .split('\n', 1)[0]
-      }`,
-    );
+    if (violation === null) {
+      console.log(`${name} SURVIVES ${seeds} seeds, ${time}`);
+      return false;
+    }
+    const [text] = violation.text.split('\n', 1);
+    console.log(`${name} seed ${String(seed).padStart(5)} ${time}  ${violation.rule}: ${text}`);
+    const without = await hunt(unchanged, 0, seed);
+    if (without.violation === null) return true;
+    console.log(`${name} NOT ITS DOING: seed ${seed} breaks a rule without the patch, too: ${without.violation.text}`);
     return false;
+  } catch (error) {
+    const [first] = String(error.stdout || error.message)
+      .trim()
+      .split('\n', 1);
+    console.log(`${name} CANNOT BE TRIED: ${first}`);
+    return false;
+  } finally {
+    if (copy !== null) await rm(copy, { recursive: true, force: true });
   }
 }
 
@@ -81,10 +91,12 @@ if (chosen.length === 0) {
   console.error(`there is no mutant ${wanted.join(' ')}; there are: ${all.join(' ')}`);
   process.exit(1);
 }
+const unchanged = await buildHunt(null);
 let survivors = 0;
 for (const patch of chosen) {
   console.log(`# ${await describe(patch)}`);
-  if (!(await judge(patch))) survivors++;
+  if (!(await judge(patch, unchanged))) survivors++;
 }
+await rm(unchanged, { recursive: true, force: true });
 console.log(`${chosen.length - survivors} of ${chosen.length} mutants found`);
 process.exitCode = survivors === 0 ? 0 : 1;

@@ -18,6 +18,8 @@ export interface Step {
 
 export interface Misfortune {
   readonly weight: number;
+  /** Who loses a store and votes besides may have lost more than a cluster can bear; a run has one of the two. */
+  readonly touches?: 'stores' | 'voters';
   readonly draw: (draft: Draft) => readonly Step[];
 }
 
@@ -28,7 +30,7 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 3, draw: () => now({ kind: 'heal' }) },
   { weight: 2, draw: oneCut },
   { weight: 2, draw: flapping },
-  { weight: 3, draw: isolatedForLong },
+  { weight: 5, draw: isolatedForLong },
   { weight: 2, draw: shiftingSplit },
   { weight: 2, draw: stalledWhileLost },
   { weight: 3, draw: powerCut },
@@ -47,20 +49,24 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 1, draw: (d) => now({ kind: 'disk-hangs', node: node(d), whileMs: d.random.int(100, 20_000) }) },
   { weight: 1, draw: slowDisk },
   { weight: 1, draw: fullDisk },
-  { weight: 1, draw: (d) => now({ kind: 'disk-lost', node: d.fragileNode, restartMs: d.random.int(100, 5_000) }) },
-  { weight: 1, draw: (d) => now({ kind: 'disk-torn', node: d.fragileNode, rate: 0.5 }) },
+  {
+    weight: 1,
+    touches: 'stores',
+    draw: (d) => now({ kind: 'disk-lost', node: d.fragileNode, restartMs: d.random.int(100, 5_000) }),
+  },
+  { weight: 1, touches: 'stores', draw: (d) => now({ kind: 'disk-torn', node: d.fragileNode, rate: 0.5 }) },
   { weight: 1, draw: wallClocks },
   { weight: 1, draw: newBound },
   { weight: 1, draw: unsafeOption },
   { weight: 1, draw: badNetwork },
   { weight: 2, draw: (d) => now({ kind: 'resource-dies', sid: d.random.pick(d.sids) ?? '' }) },
   { weight: 2, draw: badResource },
-  { weight: 2, draw: moveMeetsTrouble },
+  { weight: 4, draw: moveMeetsTrouble },
   { weight: 2, draw: disarmMeetsTrouble },
   { weight: 2, draw: shutdownMeetsTrouble },
   { weight: 1, draw: rollingReboot },
-  { weight: 1, draw: otherNodes },
-  { weight: 1, draw: (d) => now({ kind: 'votes', node: node(d), votes: d.random.int(0, 2) }) },
+  { weight: 1, touches: 'voters', draw: otherNodes },
+  { weight: 1, touches: 'voters', draw: (d) => now({ kind: 'votes', node: node(d), votes: d.random.int(0, 2) }) },
 ];
 
 /** Where there is a quorum device. */
@@ -129,8 +135,8 @@ function isolatedForLong(draft: Draft): Step[] {
   const { random, fenceBoundMs } = draft;
   const lost = node(draft);
   const steps = now(isolate(lost, draft));
-  if (random.chance(0.4)) steps.push({ afterMs: 0, fault: { kind: 'reset-broken', node: lost, broken: true } });
-  if (random.chance(0.3)) steps.push(...repeatedStalls(lost, draft));
+  if (random.chance(0.7)) steps.push({ afterMs: 0, fault: { kind: 'reset-broken', node: lost, broken: true } });
+  if (random.chance(0.5)) steps.push(...repeatedStalls(lost, draft));
   if (random.chance(0.2)) steps.push(...later(random.int(0, fenceBoundMs), agentsDie(lost, draft)));
   if (random.chance(0.7)) steps.push({ afterMs: fenceBoundMs + random.int(0, 6_000), fault: { kind: 'heal' } });
   return steps;
@@ -157,10 +163,16 @@ function stalledWhileLost(draft: Draft): Step[] {
   return steps;
 }
 
+/** Just before its lease ends, for nearly as long as the watchdog lets it live: a third has passed since the last pet. */
 function repeatedStalls(lost: number, { random, fenceBoundMs }: Draft): Step[] {
-  return [0.4, 0.6, 0.7, 0.8].map((part) => ({
-    afterMs: Math.round(fenceBoundMs * part),
-    fault: { kind: 'stall-keeper', node: lost, whileMs: random.int(100, Math.min(6_000, fenceBoundMs / 5) - 100) },
+  const effectiveMs = Math.min(6_000, fenceBoundMs / 5);
+  const leaseMs = fenceBoundMs - 2 * effectiveMs - 2_000;
+  const atMs = Math.max(0, leaseMs - random.int(100, 2_500));
+  const longestMs = (effectiveMs * 2) / 3;
+  const whileMs = random.chance(0.7) ? longestMs - random.int(10, 400) : random.int(100, longestMs);
+  return [0, 600].map((afterMs) => ({
+    afterMs: atMs + afterMs,
+    fault: { kind: 'stall-keeper', node: lost, whileMs: Math.round(whileMs) },
   }));
 }
 
@@ -334,6 +346,7 @@ function moveMeetsTrouble(draft: Draft): Step[] {
       isolate(hit, draft),
       { kind: 'kill-agent', node: hit, restartMs: random.int(100, 3_000) },
       { kind: 'stop-corosync', node: hit },
+      shutdown([hit], draft),
       { kind: 'resource-behaves', sid, how: 'half', rate: 1, seed: random.int(1, 1_000_000) },
     ]) ?? ask;
   return [...now(ask), { afterMs: random.int(50, 9_000), fault: trouble }];

@@ -37,7 +37,8 @@ export function newPlan(seed: number, nodes?: number): FuzzPlan {
   const sids = sidsOf(random);
   const draft: Draft = { random, nodes: range(count), fenceBoundMs, sids, fragileNode: random.int(1, count) };
   const faults: TimedFault[] = startingCommands(draft).map((fault) => ({ atMs: bootstrapMs, fault }));
-  const possible = device ? [...misfortunes, ...deviceMisfortunes] : misfortunes;
+  const spared = random.chance(0.5) ? 'stores' : 'voters';
+  const possible = [...misfortunes, ...(device ? deviceMisfortunes : [])].filter(({ touches }) => touches !== spared);
   const faultsEndMs = addFaults(draft, possible, bootstrapMs + random.int(0, 8_000), faults);
   faults.sort((a, b) => a.atMs - b.atMs);
   return {

@@ -1,0 +1,180 @@
+import t from 'tap';
+import { parseSeeds } from '../src/cli/fuzz.js';
+import { FuzzCampaign } from '../src/cli/fuzz-campaign.js';
+import { type ClusterState, emptyState, type ServiceRecord } from '../src/core/cluster-state.js';
+import type { Rule } from '../src/core/rules.js';
+import { scheduleLine, type TimedFault } from '../src/sim/fault.js';
+import { type FuzzPlan, newPlan } from '../src/sim/fuzz-plan.js';
+import { runPlan } from '../src/sim/fuzz-run.js';
+import { shrink } from '../src/sim/fuzz-shrink.js';
+import { breachAt, PlacementJudge, rulesInForce } from '../src/sim/rule-invariants.js';
+import { add } from './fixtures/add-resource.js';
+
+t.test('a plan follows from its seed, and the run from the plan', async (t) => {
+  t.same(newPlan(17), newPlan(17));
+  t.not(JSON.stringify(newPlan(17).faults), JSON.stringify(newPlan(18).faults));
+  const drawn = newPlan(23);
+  t.same(newPlan(23, drawn.nodes.length), drawn, 'a replay that names the number of nodes is the same run');
+  t.same(await runPlan(newPlan(17)), await runPlan(newPlan(17)));
+});
+
+t.test('some seeds break no rule', async (t) => {
+  for (let seed = 700_000; seed < 700_080; seed++) {
+    const { violation } = await runPlan(newPlan(seed));
+    if (violation !== null) t.fail(`seed ${seed}: ${violation.rule}: ${violation.text}`);
+  }
+});
+
+/** Agents believe that their watchdogs reset in half the time, and the keeper stalls when that matters. */
+function withLyingWatchdogs(): FuzzPlan {
+  const plan = newPlan(1, 3);
+  const stalls = [14_500, 15_500, 16_000].map(
+    (atMs) => ({ atMs, fault: { kind: 'stall-keeper', node: 1, whileMs: 4_500 } }) as const,
+  );
+  const faults: TimedFault[] = [
+    { atMs: 4_000, fault: { kind: 'ask', node: 1, command: add('vm:1') } },
+    ...[1, 2, 3].map((node) => ({ atMs: 4_000, fault: { kind: 'reset-broken', node, broken: true } }) as const),
+    { atMs: 10_000, fault: { kind: 'partition', groups: [[1], [2], [3]] } },
+    ...stalls,
+    { atMs: 40_000, fault: { kind: 'heal' } },
+  ];
+  const nodes = plan.nodes.map((node) => ({ ...node, kappa: 2, kappaTold: 1 }) as const);
+  return { ...plan, sids: ['vm:1'], nodes, fenceBoundMs: 15_000, network: {}, faults, faultsEndMs: 60_000 };
+}
+
+t.test('a broken rule is found, and its schedule is shortened', async (t) => {
+  const plan = withLyingWatchdogs();
+  const { violation } = await runPlan(plan);
+  t.match(violation, { rule: 'outlives-bound' });
+  if (violation === null) return;
+  const shorter = await shrink(plan, violation);
+  t.equal(shorter.violation.rule, violation.rule);
+  const kinds = shorter.plan.faults.map(({ fault }) => fault.kind);
+  t.ok(kinds.includes('partition') && kinds.includes('stall-keeper'), kinds.join(' '));
+  t.notOk(kinds.includes('heal'));
+  t.equal((await runPlan(shorter.plan)).violation?.rule, violation.rule, 'what is printed does it again');
+});
+
+t.test('a campaign runs every seed once, on several threads', async (t) => {
+  const none = (): void => undefined;
+  const limits = { shrunkFindings: 1, findingsLimit: 10, onFinding: none, onProgress: none };
+  const campaign = new FuzzCampaign({ from: 701_000, to: 701_039, jobs: 2, ...limits });
+  const sum = await campaign.run();
+  t.equal(sum.seeds, 40);
+  t.ok(sum.commits > 0 && sum.simulatedMs > 0);
+  const stopped = new FuzzCampaign({ from: 1, to: 1_000_000, jobs: 1, ...limits });
+  stopped.stop();
+  t.equal((await stopped.run()).seeds, 0, 'Ctrl-C');
+});
+
+t.test('seeds as they are typed', async (t) => {
+  t.same(parseSeeds('12'), { from: 12, to: 12 });
+  t.same(parseSeeds('3-9'), { from: 3, to: 9 });
+  for (const text of ['', '9-3', 'x', '1-', '-5', '1-2-3', '99999999999999999']) {
+    t.throws(() => parseSeeds(text), { code: 'HF_ARGUMENT' }, text);
+  }
+});
+
+t.test('a schedule is readable', async (t) => {
+  const fault = { kind: 'power-off', nodes: [1, 2] } as const;
+  t.equal(scheduleLine({ atMs: 12_345, fault }), '   12.345 s  power off node1 node2');
+});
+
+const service = (sid: string, more: Partial<ServiceRecord>): ServiceRecord => ({
+  agent: 'sim',
+  parameters: {},
+  requested: 'started',
+  comment: '',
+  maxRestart: 1,
+  maxRelocate: 1,
+  failback: true,
+  autoRebalance: true,
+  group: null,
+  priority: 0,
+  requires: [],
+  after: [],
+  cpus: 0,
+  memoryMiB: 0,
+  failedStarts: 0,
+  failedNodeIds: [],
+  maintenanceNodeId: null,
+  failedMoves: 0,
+  sid,
+  state: 'started',
+  nodeId: 1,
+  bootId: 'boot-1',
+  targetId: null,
+  targetBootId: null,
+  uid: 1,
+  running: true,
+  reason: 'test',
+  removing: false,
+  stopFailed: false,
+  stopTimeoutS: null,
+  order: null,
+  addedIndex: 1,
+  ...more,
+});
+
+function stateWith(rules: readonly Rule[], services: readonly ServiceRecord[]): ClusterState {
+  const state = emptyState();
+  for (const rule of rules) state.rules[rule.id] = rule;
+  for (const each of services) state.services[each.sid] = each;
+  for (const nodeId of [1, 2, 3]) {
+    const common = { fencedBootIds: [], maintenance: false, releasedBootId: null, unprotected: false } as const;
+    const node = { nodeId, name: `node${nodeId}`, bootId: `boot-${nodeId}`, fenceBoundMs: 15_000 };
+    state.nodes[nodeId] = { ...node, ...common, state: 'online' };
+  }
+  return state;
+}
+
+const common = { disabled: false, comment: '' };
+const apart: Rule = {
+  id: 'r1',
+  type: 'resource-affinity',
+  resources: ['vm:1', 'vm:2'],
+  affinity: 'negative',
+  ...common,
+};
+const strict: Rule = {
+  id: 'r2',
+  type: 'node-affinity',
+  resources: ['vm:3'],
+  nodes: [{ name: 'node2', priority: 0 }],
+  strict: true,
+  affinity: 'positive',
+  ...common,
+};
+
+t.test('what strict rules forbid', async (t) => {
+  const state = stateWith([apart, strict], [service('vm:1', {}), service('vm:2', { nodeId: 2 }), service('vm:3', {})]);
+  const rules = rulesInForce(state);
+  t.match(breachAt(state, rules, 'vm:2', 1), /rule r1 keeps vm:2 apart from vm:1/);
+  t.equal(breachAt(state, rules, 'vm:2', 3), null);
+  t.match(breachAt(state, rules, 'vm:3', 1), /does not allow vm:3 on node1/);
+  t.equal(breachAt(state, rules, 'vm:3', 2), null);
+  const moving = stateWith([apart], [service('vm:1', { state: 'migrate', targetId: 3 }), service('vm:2', {})]);
+  t.match(breachAt(moving, rulesInForce(moving), 'vm:2', 3), /apart/, 'who is on the way counts');
+});
+
+t.test('new placements are judged, what stays is not', async (t) => {
+  const found: string[] = [];
+  const judge = new PlacementJudge(
+    (text) => found.push(text),
+    () => false,
+  );
+  const memo = { failedStarts: 0, failedNodeIds: [], maintenanceNodeId: null, failedMoves: 0 };
+  const commit = (index: number, before: Partial<ServiceRecord>): void => {
+    const first = stateWith([strict], [service('vm:3', before)]);
+    const touch = { type: 'resource-set', sid: 'vm:3', changes: {}, unset: [] } as const;
+    judge.committed({ index: index - 1, epoch: 1, command: touch, origin: null, wallMs: 0 }, first);
+    const start = { type: 'service-state', sid: 'vm:3', expectUid: 1, state: 'started', nodeId: 1 } as const;
+    const after = stateWith([strict], [service('vm:3', { uid: index })]);
+    const command = { ...start, targetId: null, memo, reason: 'test' };
+    judge.committed({ index, epoch: 1, command, origin: null, wallMs: 0 }, after);
+  };
+  commit(5, { state: 'fence' });
+  t.same(found, [], 'it came back to where it was');
+  commit(7, { state: 'recovery' });
+  t.match(found, [/entry 7 places against a rule/]);
+});
