@@ -283,6 +283,8 @@ t.test('nodes on their way down, under maintenance, and gone', async (t) => {
     [{ state: 'released', mode: 'shutdown' }, /^lrm node2 \(released, UNPROT/],
     [{ state: 'gone' }, /^lrm node2 \(gone, /],
     [{ state: 'unknown', unprotected: true }, /'holdfast confirm-off node2' if it is off/],
+    [{ state: 'fence', unprotected: true }, /'holdfast confirm-off node2' if it is off/],
+    [{ state: 'fenced', unprotected: true }, /^lrm node2 \(fenced, UNPROT(?!.*confirm-off)/],
   ];
   for (const [changes, pattern] of cases) {
     const nodes = node2 === undefined ? [] : [{ ...node2, ...changes }];

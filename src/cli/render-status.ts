@@ -62,7 +62,7 @@ function lrmLine(node: NodeStatus, report: StatusReport, paint: Paint, verbose: 
   else if (node.maintenance) facts.push(paint('notable', 'maintenance asked for'));
   facts.push(...protectionOf(node, paint));
   if (node.takeoverInMs !== null) facts.push(`takeover in ${seconds(node.takeoverInMs)} at the earliest`);
-  if (node.unprotected && !up) {
+  if (node.unprotected && (node.state === 'unknown' || node.state === 'fence')) {
     facts.push(
       paint('bad', `was disarmed when it was lost: 'holdfast confirm-off ${printable(node.name)}' if it is off`),
     );
