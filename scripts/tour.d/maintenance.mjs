@@ -27,6 +27,9 @@ export async function maintenance(tour) {
   });
 }
 
+/** Nothing is waited for, unlike where the last resource has gone by itself (10 s). */
+const releaseMs = 5_000;
+
 /** Of each machine, as the emulator that resets it sees it. */
 async function watchdogs(tour) {
   const texts = await Promise.all(machines.map((node) => tour.lab.verb('emulator', node, 'status')));
@@ -35,10 +38,14 @@ async function watchdogs(tour) {
 
 async function disarm(tour, mode) {
   await tour.holdfast(2, 'disarm', mode);
-  await tour.expect('every watchdog is released, over running services', async () => {
-    const status = await tour.lab.status(2);
-    return status?.disarm?.phase === 'disarmed' && (await watchdogs(tour)).every((state) => state === 'inactive');
-  });
+  await tour.expect(
+    'every watchdog is released, over running services',
+    async () => {
+      const status = await tour.lab.status(2);
+      return status?.disarm?.phase === 'disarmed' && (await watchdogs(tour)).every((state) => state === 'inactive');
+    },
+    releaseMs,
+  );
 }
 
 async function arm(tour, watched) {
