@@ -1,9 +1,11 @@
 import t from 'tap';
 import { apply, type ClusterState, type Command, emptyState } from '../src/core/cluster-state.js';
 import { waitsFor } from '../src/core/dependencies.js';
+import type { Effect } from '../src/core/effects.js';
 import { follow, newLrm } from '../src/core/lrm.js';
 import { allStopped, results } from '../src/core/lrm-report.js';
 import { PlacementContext } from '../src/core/placement-context.js';
+import { newProtection, protect } from '../src/core/protection.js';
 
 /** vm:1 on its way from node 1 to node 2; returns the state and the next index of the log. */
 function onItsWay(): { state: ClusterState; index: number } {
@@ -97,4 +99,23 @@ t.test('what is to be started at home does not keep others from that node', asyn
   t.equal(context.isKeptApart(one, 1), false);
   context.assign('vm:2', 1);
   t.equal(context.isKeptApart(one, 1), true);
+});
+
+t.test('a lease that is renewed after the keeper has given up is of no use', async (t) => {
+  const protection = { ...newProtection(false), state: 'armed' as const, givenDeadlineMs: 10_000 };
+  const effects: Effect[] = [];
+  const input = {
+    effectiveMs: 3_000,
+    leaseDeadlineMs: 17_000,
+    needed: true,
+    mayArm: true,
+    certain: true,
+    disarmed: false,
+  };
+  protect(protection, { ...input, nowMs: 9_999 }, effects);
+  t.match(effects, [{ type: 'watchdog-extend', leaseDeadlineMs: 17_000 }]);
+  protection.givenDeadlineMs = 10_000;
+  protect(protection, { ...input, nowMs: 10_000 }, effects);
+  t.equal(effects.length, 1);
+  t.equal(protection.state as string, 'expired');
 });

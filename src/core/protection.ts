@@ -71,6 +71,8 @@ export function protect(protection: Protection, input: ProtectionInput, effects:
   protection.idleSinceMs = input.needed ? null : (protection.idleSinceMs ?? nowMs);
   // A lease about to end is not worth arming on: the next heartbeats either extend it or are not coming.
   const leaseHolds = leaseDeadlineMs - nowMs > input.effectiveMs;
+  // A deadline that has passed is final to the keeper, which may not have looked yet: a lease renewed since is of no use.
+  if (protection.state === 'armed' && nowMs >= protection.givenDeadlineMs) enter(protection, 'expired');
   if (protection.state === 'armed' && leaseDeadlineMs > protection.givenDeadlineMs) {
     protection.givenDeadlineMs = leaseDeadlineMs;
     effects.push({ type: 'watchdog-extend', leaseDeadlineMs });

@@ -66,7 +66,7 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 2, draw: shutdownMeetsTrouble },
   { weight: 1, draw: rollingReboot },
   { weight: 1, touches: 'voters', draw: otherNodes },
-  { weight: 1, touches: 'voters', draw: (d) => now({ kind: 'votes', node: node(d), votes: d.random.int(0, 2) }) },
+  { weight: 1, touches: 'voters', draw: otherVotes },
 ];
 
 /** Where there is a quorum device. */
@@ -285,6 +285,12 @@ function otherNodes(draft: Draft): Step[] {
   const steps = now({ kind: 'node-list', nodes: listed });
   const again: Fault = { kind: 'node-list', nodes };
   return random.chance(0.5) ? [...steps, { afterMs: random.int(1_000, 40_000), fault: again }] : steps;
+}
+
+/** Only one node is ever without a vote: who takes them from all has no cluster any more. */
+function otherVotes(draft: Draft): Step[] {
+  const nodeId = node(draft);
+  return now({ kind: 'votes', node: nodeId, votes: draft.random.int(nodeId === draft.fragileNode ? 0 : 1, 2) });
 }
 
 /** Its vote leaves one node for the other while they do not see each other. */
