@@ -20,7 +20,7 @@ export interface PlacedService {
   readonly nodeId: number | null;
   /** False: it takes up nothing on that node, it waits for a place (request_start, recovery). */
   readonly occupies: boolean;
-  /** It is to be started where it was: its load counts there already. It keeps nobody away: who it waits for might be one of them. */
+  /** It is to be started where it was: its load counts there already, and others keep away from it if they can. */
   readonly expected?: boolean;
   /** Where it is moving to. */
   readonly targetNodeId: number | null;
@@ -64,6 +64,8 @@ export class PlacementContext {
   private readonly heading = new Map<Unit, Counts>();
   /** Where they are and where they are going: one that moves counts on both nodes. */
   private readonly present = new Map<Unit | Separation, Counts>();
+  /** Where they are expected: they come there unless something speaks against it. */
+  private readonly expected = new Map<Unit | Separation, Counts>();
 
   constructor({ rules, nodes, services, scheduling }: PlacementInput) {
     this.rules = rules;
@@ -104,21 +106,27 @@ export class PlacementContext {
 
   /** How many services of its keep-together set are or are going to be on each node, without itself. */
   mates(sid: string, unit: Unit): ReadonlyMap<number, number> {
-    const counts = unit.sids.length > 1 ? this.heading.get(unit) : undefined;
-    if (counts === undefined) return nothing;
+    if (unit.sids.length === 1) return nothing;
     const own = this.services.get(sid);
+    const mates = new Map(this.heading.get(unit));
     const at = own === undefined ? null : headingFor(own);
-    const mates = new Map(counts);
     if (at !== null) add(mates, at, -1);
+    // What runs is not drawn to where others only may come to run.
+    if (own?.occupies) return mates;
+    for (const [nodeId, count] of this.expected.get(unit) ?? []) add(mates, nodeId, count);
+    const awaited = own === undefined ? null : expectedAt(own);
+    if (awaited !== null) add(mates, awaited, -1);
     return mates;
   }
 
   /** Is there, or is on the way there or away, a service that has to be on another node? */
   isKeptApart(unit: Unit, nodeId: number): boolean {
-    return unit.separations.some((separation) => {
-      const all = this.present.get(separation)?.get(nodeId) ?? 0;
-      return all > (this.present.get(unit)?.get(nodeId) ?? 0);
-    });
+    return isMoreThanUnit(this.present, unit, nodeId);
+  }
+
+  /** Is such a service expected there? Not a reason to wait: it might be waiting for this one. */
+  isExpectedApart(unit: Unit, nodeId: number): boolean {
+    return isMoreThanUnit(this.expected, unit, nodeId);
   }
 
   /** What more memory the whole unit would need on a node to run there, bytes; what is not known counts as none. */
@@ -167,10 +175,22 @@ export class PlacementContext {
     if (unit === undefined || (unit.sids.length === 1 && unit.separations.length === 0)) return;
     const heading = headingFor(service);
     if (heading !== null) add(countsOf(this.heading, unit), heading, sign);
-    for (const place of placesOf(service)) {
-      for (const group of [unit, ...unit.separations]) add(countsOf(this.present, group), place, sign);
-    }
+    const groups = [unit, ...unit.separations];
+    for (const place of placesOf(service)) for (const group of groups) add(countsOf(this.present, group), place, sign);
+    const awaited = expectedAt(service);
+    if (awaited !== null) for (const group of groups) add(countsOf(this.expected, group), awaited, sign);
   }
+}
+
+function isMoreThanUnit(counts: ReadonlyMap<Unit | Separation, Counts>, unit: Unit, nodeId: number): boolean {
+  return unit.separations.some((separation) => {
+    const all = counts.get(separation)?.get(nodeId) ?? 0;
+    return all > (counts.get(unit)?.get(nodeId) ?? 0);
+  });
+}
+
+function expectedAt({ expected, nodeId }: PlacedService): number | null {
+  return expected === true ? nodeId : null;
 }
 
 /** Where it will be, as far as it is decided. */

@@ -31,9 +31,11 @@ export interface Situation {
   readonly originNodeId: number | null;
   /** Services that have to be on the same node, per node. */
   readonly mates: ReadonlyMap<number, number>;
+  /** Keep away from where those are expected that it has to be apart from. */
+  readonly heedsExpected: boolean;
 }
 
-export function situationOf(context: PlacementContext, query: PlacementQuery): Situation {
+export function situationOf(context: PlacementContext, query: PlacementQuery, heedsExpected = false): Situation {
   const unit = context.unit(query.sid);
   const service = context.service(query.sid);
   const classes = context.classes(unit.choice);
@@ -47,6 +49,7 @@ export function situationOf(context: PlacementContext, query: PlacementQuery): S
     current,
     originNodeId,
     mates: query.withSet ? new Map() : context.mates(query.sid, unit),
+    heedsExpected,
   };
 }
 
@@ -59,7 +62,9 @@ function findNode(classes: Situation['classes'], nodeId: number | null): Placeme
 
 /** It has not failed there (as far as that counts now), and nothing is there that it is kept apart from. */
 export function isOpen(situation: Situation, node: PlacementNode): boolean {
-  return !isFailed(situation, node) && !situation.context.isKeptApart(situation.unit, node.nodeId);
+  const { context, unit, heedsExpected } = situation;
+  if (isFailed(situation, node) || context.isKeptApart(unit, node.nodeId)) return false;
+  return !heedsExpected || !context.isExpectedApart(unit, node.nodeId);
 }
 
 export function isFailed({ query, current }: Situation, node: PlacementNode): boolean {

@@ -33,7 +33,7 @@ interface Choice {
  */
 export function selectNode(context: PlacementContext, query: PlacementQuery): NodeSelection {
   const situation = situationOf(context, query);
-  const choice = choose(situation);
+  const choice = choose(situationOf(context, query, true)) ?? choose(situation);
   return {
     nodeId: choice?.node.nodeId ?? null,
     reason: choice?.reason ?? whyNone(situation),

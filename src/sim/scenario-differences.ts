@@ -52,12 +52,6 @@ export const differences: readonly Difference[] = [
     why: 'error says that it may still run, and nobody starts it a second time; disabling it tries the stop again',
   },
   {
-    scenario: 'resource-affinity-strict-mixed1',
-    peer: 'starts everything where it was, against the rules, and then moves two services',
-    ours: { services: { 'vm:101': 'node3 started' } },
-    why: 'rules are kept from the first start on: one service starts elsewhere, and nothing has to be moved',
-  },
-  {
     scenario: 'service-command7',
     peer: 'its records contradict each other about where the service is, and it stays in error',
     ours: { services: { 'vm:103': 'node1 started' } },
