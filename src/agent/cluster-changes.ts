@@ -28,7 +28,10 @@ export function planConfirmOff({ state }: ChangeContext, { node }: Of<'confirm-o
   if (record.state === 'online') {
     throw new HoldfastError('HF_CONFLICT', `${name} is online, so its machine is not off: nothing to confirm`);
   }
-  if (record.fencedBootIds.includes(bootId)) {
+  const leftUnwatched = Object.values(state.services).some(
+    (service) => service.nodeId === nodeId && service.bootId === bootId && !mayRun(service.state),
+  );
+  if (record.fencedBootIds.includes(bootId) && !leftUnwatched) {
     throw new HoldfastError('HF_EXISTS', `${name} is proved to run nothing already: nothing to confirm`);
   }
   return planned(name, { type: 'node-fenced', nodeId, bootId, proof: 'operator' });

@@ -206,6 +206,7 @@ const managerCommands = [
     reason: longText,
   }),
   z.strictObject({ type: z.literal('service-order-dropped'), sid, expectUid: count, reason: longText }),
+  z.strictObject({ type: z.literal('service-found'), sid, expectUid: count, nodeId: count }),
   z.strictObject({ type: z.literal('service-running'), sid, uid: count }),
   z.strictObject({ type: z.literal('service-forget'), sid, expectUid: count }),
 ] as const;

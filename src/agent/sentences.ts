@@ -40,6 +40,7 @@ export function describe(command: Command, name: Name): string {
       return 'the cluster is armed again';
     case 'service-state':
     case 'service-order-dropped':
+    case 'service-found':
     case 'service-running':
     case 'service-forget':
       return describeService(command, name);
@@ -62,6 +63,8 @@ function describeService(command: Extract<Command, { type: `service-${string}` }
     }
     case 'service-order-dropped':
       return `${command.sid} is not moved as asked for: ${command.reason}`;
+    case 'service-found':
+      return `${command.sid} was found running on ${name(command.nodeId)}, which is not protected yet: it is started nowhere else`;
     case 'service-running':
       return `${command.sid}: its start has succeeded`;
     case 'service-forget':

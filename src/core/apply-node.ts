@@ -1,7 +1,7 @@
 import { type ApplyResult, done, refuse } from './apply-result.js';
 import { type ClusterState, type Command, limits, type NodeRecord, type ServiceRecord } from './cluster-state.js';
 import { provedDead } from './proof.js';
-import { needsFencing } from './service-states.js';
+import { mayRun, needsFencing } from './service-states.js';
 
 /** What becomes of nodes: seen, lost, proved dead, under maintenance. */
 
@@ -80,6 +80,8 @@ export function fenceNode(state: ClusterState, command: Command & { type: 'node-
       // A new request: what the target of a move has seen before may have been before its arrival.
       state.services[service.sid] = { ...service, state: 'fence', uid: index, running: false };
     }
+    const unwatched = service.nodeId === nodeId && service.bootId === bootId && !mayRun(service.state);
+    if (unwatched && proof !== 'takeover') state.services[service.sid] = { ...service, bootId: null };
   }
   return done;
 }

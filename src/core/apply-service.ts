@@ -1,7 +1,7 @@
 import { noSuchResource } from './apply-resource.js';
 import { type ApplyResult, done, refuse } from './apply-result.js';
 import type { ClusterState, Command, ServiceRecord } from './cluster-state.js';
-import { provedDead } from './proof.js';
+import { provedDead, unwatchedIsGone } from './proof.js';
 import { isTransition, mayRun } from './service-states.js';
 
 /** The manager's decisions about services. The safety rule stands here, where it cannot be walked around. */
@@ -75,7 +75,8 @@ function breachOfRecovery(state: ClusterState, service: ServiceRecord): string |
 
 /** The boot that it belongs to from now on; null: none. */
 function bootFor(state: ClusterState, service: ServiceRecord, command: Move): string | null {
-  const known = provedDead(state, service.nodeId, service.bootId) ? null : service.bootId;
+  const isGone = mayRun(service.state) ? provedDead : unwatchedIsGone;
+  const known = isGone(state, service.nodeId, service.bootId) ? null : service.bootId;
   if (command.nodeId === null) return null;
   if (command.state === 'ignored') return known;
   // What was ignored may run where it was, until its node has looked.
@@ -104,6 +105,20 @@ function targetFor(state: ClusterState, service: ServiceRecord, command: Move): 
   if (command.state !== 'migrate') return none;
   const bootId = canHold(state, command.targetId) ? (state.nodes[command.targetId]?.bootId ?? null) : null;
   return { targetId: command.targetId, targetBootId: bootId };
+}
+
+/** Until it is given to that node, or that node says that it is gone, it may run there unwatched. */
+export function noteFound(state: ClusterState, command: Command & { type: 'service-found' }): ApplyResult {
+  const { sid, expectUid, nodeId } = command;
+  const service = state.services[sid];
+  if (service === undefined) return noSuchResource(sid);
+  if (service.uid !== expectUid) return refuse('HF_BUSY', `${sid} has changed meanwhile`);
+  const node = state.nodes[nodeId];
+  if (mayRun(service.state) || node === undefined) {
+    return refuse('HF_ARGUMENT', `${sid} is ${service.state}: where it runs is known`);
+  }
+  state.services[sid] = { ...service, nodeId, bootId: node.bootId };
+  return done;
 }
 
 /** It runs where it was started: bad luck is over. Where it is kept during maintenance elsewhere is not bad luck. */

@@ -18,7 +18,7 @@ import {
   stopResource,
 } from './apply-resource.js';
 import { type ApplyResult, done } from './apply-result.js';
-import { markRunning, moveService } from './apply-service.js';
+import { markRunning, moveService, noteFound } from './apply-service.js';
 import { type ClusterOptions, defaultOptions } from './cluster-options.js';
 import type { Electorate } from './electorate.js';
 import type { Group, Rule } from './rules.js';
@@ -219,6 +219,8 @@ export type Command =
       readonly expectUid: number;
       readonly reason: string;
     }
+  /** Found running by a node that nobody gave it to, and that has no watchdog over it: nobody starts it elsewhere. */
+  | { readonly type: 'service-found'; readonly sid: string; readonly expectUid: number; readonly nodeId: number }
   | { readonly type: 'service-running'; readonly sid: string; readonly uid: number }
   | { readonly type: 'service-forget'; readonly sid: string; readonly expectUid: number };
 
@@ -322,6 +324,8 @@ function applyOne(state: ClusterState, command: Command, index: number): ApplyRe
       return moveService(state, command, index);
     case 'service-order-dropped':
       return dropOrder(state, command);
+    case 'service-found':
+      return noteFound(state, command);
     case 'service-running':
       return markRunning(state, command.sid, command.uid);
     case 'service-forget':

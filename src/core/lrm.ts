@@ -155,8 +155,9 @@ function followService(lrm: Lrm, service: ServiceRecord): void {
     return;
   }
   if (known.service === service) return;
-  if (known.operationId === null && !sameResource(known.service, service)) {
-    newUnit(lrm, service);
+  if (!sameResource(known.service, service)) {
+    if (known.operationId === null) newUnit(lrm, service);
+    else lookAgain(lrm, known);
     return;
   }
   const wasComing = isIncoming(lrm, known.service);
@@ -165,10 +166,14 @@ function followService(lrm: Lrm, service: ServiceRecord): void {
   newRequest(known, service.uid);
   // What comes and goes by a migration does so without this node's doing: it has to look.
   const looks = wasComing || isIncoming(lrm, service) || (service.state === 'fence' && service.targetBootId !== null);
-  if (!looks) return;
-  known.condition = 'unknown';
-  known.lookAgain = known.operationId !== null;
-  lrm.unknown.add(known.sid);
+  if (looks) lookAgain(lrm, known);
+}
+
+/** After the operation under way, if there is one: nothing that is known holds. */
+function lookAgain(lrm: Lrm, unit: Unit): void {
+  unit.condition = 'unknown';
+  unit.lookAgain = unit.operationId !== null;
+  lrm.unknown.add(unit.sid);
 }
 
 function newUnit(lrm: Lrm, service: ServiceRecord): void {

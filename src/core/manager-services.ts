@@ -14,7 +14,7 @@ import {
   to,
 } from './manager-round.js';
 import { selectNode } from './placement.js';
-import { provedDead } from './proof.js';
+import { provedDead, unwatchedIsGone } from './proof.js';
 import { seeksNode } from './service-states.js';
 
 /** What happens next to one service; null: nothing now. The other half of the table in service-states.ts. */
@@ -107,18 +107,28 @@ function start(service: ServiceRecord, round: Round, nodeId: number, reason: str
 function isKnownToBeStopped(service: ServiceRecord, { input, probedThrough }: Round): boolean {
   if (input.unheard.size > 0 || probedThrough < service.addedIndex) return false;
   const { nodeId, bootId } = service;
-  if (nodeId === null || bootId === null || provedDead(input.state, nodeId, bootId)) return true;
-  return input.members.has(nodeId);
+  return nodeId === null || unwatchedIsGone(input.state, nodeId, bootId) || input.members.has(nodeId);
 }
 
 /** Found running, it stays where it is; null: not before its node is protected; undefined: it runs nowhere. */
 function takeOver(service: ServiceRecord, round: Round): Command | null | undefined {
   const nodeId = round.strays.get(service.sid);
   if (nodeId === undefined) return undefined;
-  const isProtected = round.input.members.get(nodeId)?.lrm.active === true;
-  const isOnline = nodeOf(round, nodeId)?.state === 'online';
-  if (!isProtected || !isOnline) return null;
+  if (!isProtected(nodeId, round)) return noteFound(service, nodeId, round);
   return start(service, round, nodeId, `found running on ${nameOf(round, nodeId)}`);
+}
+
+/** Its watchdog counts: what is found running there can be given to it, and does not outlive its loss. */
+function isProtected(nodeId: number, round: Round): boolean {
+  return nodeOf(round, nodeId)?.state === 'online' && round.input.members.get(nodeId)?.lrm.active === true;
+}
+
+/** Before its node is lost, and what it said with it. */
+function noteFound(service: ServiceRecord, nodeId: number, round: Round): Command | null {
+  const node = nodeOf(round, nodeId);
+  const isNoted = service.nodeId === nodeId && service.bootId === node?.bootId;
+  if (isNoted || node?.state !== 'online' || !isKnownToBeStopped(service, round)) return null;
+  return { type: 'service-found', sid: service.sid, expectUid: service.uid, nodeId };
 }
 
 // ---- running ----
@@ -200,7 +210,7 @@ function whileStopped(service: ServiceRecord, round: Round): Command | null {
   if (isIgnored(service)) return ignore(service);
   if (service.order !== null) {
     const { nodeId } = service.order;
-    const problem = whyNotThere(service, round, nodeId);
+    const problem = whyNotFrom(service, round) ?? whyNotThere(service, round, nodeId);
     if (problem !== null) {
       return { type: 'service-order-dropped', sid: service.sid, expectUid: service.uid, reason: problem };
     }
@@ -213,11 +223,18 @@ function whileStopped(service: ServiceRecord, round: Round): Command | null {
       : null;
   }
   const strayOn = round.strays.get(service.sid);
-  if (strayOn !== undefined && nodeOf(round, strayOn)?.state === 'online' && round.input.state.disarm === null) {
+  if (strayOn !== undefined && round.input.state.disarm === null) {
+    if (!isProtected(strayOn, round)) return noteFound(service, strayOn, round);
     const reason = `found running on ${nameOf(round, strayOn)}, though ${service.requested} is requested`;
     return to(service, 'request_stop', strayOn, reason);
   }
   return service.requested === 'stopped' ? rehome(service, round) : null;
+}
+
+/** Where it was left unwatched is forgotten with another place: not before it is known not to run there. */
+function whyNotFrom(service: ServiceRecord, round: Round): string | null {
+  if (service.bootId === null || isKnownToBeStopped(service, round)) return null;
+  return `${service.sid} stays: it may run on ${nameOf(round, service.nodeId)}, where nobody looked after it`;
 }
 
 /** What would be started on a dead node is expected on another one from now on. */

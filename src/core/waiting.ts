@@ -2,7 +2,7 @@ import type { ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
 import { nameOf, type Round } from './manager-round.js';
 import { selectNode } from './placement.js';
-import { provedDead } from './proof.js';
+import { unwatchedIsGone } from './proof.js';
 import { untilTakeoverMs } from './takeover.js';
 
 /** What a service waits for, in a sentence; null: for nothing. */
@@ -36,8 +36,12 @@ function whyNotStarted(service: ServiceRecord, round: Round): string | null {
     return `until ${looking.map(([nodeId]) => nameOf(round, nodeId)).join(', ')} has looked whether it runs there`;
   }
   const { nodeId, bootId } = service;
-  const unwatched = nodeId !== null && bootId !== null && !members.has(nodeId) && !provedDead(state, nodeId, bootId);
-  if (unwatched) return `it may run on ${nameOf(round, nodeId)}, where nobody looked after it: until that node is back`;
+  const unwatched =
+    nodeId !== null && bootId !== null && !members.has(nodeId) && !unwatchedIsGone(state, nodeId, bootId);
+  if (unwatched) {
+    const name = nameOf(round, nodeId);
+    return `it may run on ${name}, where nobody looked after it: until that node is back, or 'holdfast confirm-off ${name}'`;
+  }
   const strayOn = round.strays.get(service.sid);
   if (strayOn !== undefined) return `it runs on ${nameOf(round, strayOn)}, which is not protected yet`;
   const dependency = waitsFor(state, service);
