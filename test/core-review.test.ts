@@ -1,5 +1,6 @@
 import t from 'tap';
-import type { Command } from '../src/core/cluster-state.js';
+import { apply, type Command, emptyState } from '../src/core/cluster-state.js';
+import { cycleThrough, lostRequirement } from '../src/core/dependencies.js';
 import { ReviewModel } from './core-review-model.js';
 import { add } from './fixtures/add-resource.js';
 
@@ -184,4 +185,23 @@ t.test('a stray that was seen is not forgotten with the node that runs it', asyn
   model.cut(host);
   settle(model, { unarmed: 2 });
   t.equal(model.violation, null);
+});
+
+t.test('long chains of dependencies cost no more than their length, and their reasons stay short', async (t) => {
+  const state = emptyState();
+  const last = 12_000;
+  apply(state, add('vm:1', { requested: 'stopped' }), 1);
+  apply(state, add('vm:2', { requires: ['vm:1'] }), 2);
+  const second = state.services['vm:2'];
+  if (second === undefined) throw new Error('no service');
+  for (let i = 3; i <= last; i++) state.services[`vm:${i}`] = { ...second, sid: `vm:${i}`, requires: [`vm:${i - 1}`] };
+  const service = state.services[`vm:${last}`];
+  if (service === undefined) throw new Error('no service');
+  t.equal(
+    lostRequirement(state, service),
+    `it requires vm:${last - 1}, which cannot run: it requires vm:1, which is not to run`,
+  );
+  const cycle = cycleThrough(state, 'vm:1', [`vm:${last}`]);
+  t.equal(cycle?.length, last + 1);
+  t.same([cycle?.[0], cycle?.[1], cycle?.at(-1)], ['vm:1', `vm:${last}`, 'vm:1']);
 });

@@ -8,23 +8,24 @@ export function cycleThrough(
   sid: string,
   dependencies: readonly string[],
 ): readonly string[] | null {
-  const seen = new Set<string>();
-  const search = (at: string, path: readonly string[]): readonly string[] | null => {
-    if (at === sid) return [...path, at];
-    if (seen.has(at)) return null;
-    seen.add(at);
+  const cameFrom = new Map<string, string>();
+  const open = dependencies.map((at) => ({ at, from: sid }));
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { at, from } = next;
+    if (at === sid) return [...wayTo(from, sid, cameFrom), sid];
+    if (cameFrom.has(at)) continue;
+    cameFrom.set(at, from);
     const service = state.services[at];
-    for (const next of service === undefined ? [] : [...service.requires, ...service.after]) {
-      const found = search(next, [...path, at]);
-      if (found !== null) return found;
-    }
-    return null;
-  };
-  for (const first of dependencies) {
-    const found = search(first, [sid]);
-    if (found !== null) return found;
+    if (service !== undefined)
+      for (const on of [...service.requires, ...service.after]) open.push({ at: on, from: at });
   }
   return null;
+}
+
+function wayTo(last: string, sid: string, cameFrom: ReadonlyMap<string, string>): string[] {
+  const backwards: string[] = [];
+  for (let at = last; at !== sid; at = cameFrom.get(at) ?? sid) backwards.push(at);
+  return [sid, ...backwards.reverse()];
 }
 
 /** Why it must not be started yet, a sentence; null: nothing stands against it. */
@@ -54,13 +55,22 @@ function isComingUp(state: ClusterState, service: ServiceRecord): boolean {
 
 /** Why it may not go on running, a sentence; null: all that it requires is to run, though it may be on its way. */
 export function lostRequirement(state: ClusterState, service: ServiceRecord): string | null {
-  for (const sid of service.requires) {
-    const other = state.services[sid];
-    if (other === undefined) return `it requires ${sid}, which does not exist`;
-    if (other.removing || other.requested !== 'started') return `it requires ${sid}, which is not to run`;
-    if (other.state === 'error') return `it requires ${sid}, which is in error`;
-    if (lostRequirement(state, other) !== null)
-      return `it requires ${sid}, which cannot run: ${lostRequirement(state, other)}`;
+  const seen = new Set<string>();
+  const open = service.requires.map((sid) => ({ sid, first: sid }));
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { sid, first } = next;
+    if (seen.has(sid)) continue;
+    seen.add(sid);
+    const problem = whyNotToRun(state, sid);
+    if (problem !== null) return sid === first ? problem : `it requires ${first}, which cannot run: ${problem}`;
+    for (const on of state.services[sid]?.requires ?? []) open.push({ sid: on, first });
   }
   return null;
+}
+
+function whyNotToRun(state: ClusterState, sid: string): string | null {
+  const service = state.services[sid];
+  if (service === undefined) return `it requires ${sid}, which does not exist`;
+  if (service.removing || service.requested !== 'started') return `it requires ${sid}, which is not to run`;
+  return service.state === 'error' ? `it requires ${sid}, which is in error` : null;
 }

@@ -212,6 +212,9 @@ export function memoOf({ failedStarts, failedNodeIds, maintenanceNodeId, failedM
   return { failedStarts, failedNodeIds, maintenanceNodeId, failedMoves };
 }
 
+/** Characters; names of many nodes may be in it, and the log has a limit of its own. */
+const reasonLimit = 2_048;
+
 export function to(
   service: ServiceRecord,
   state: ServiceState,
@@ -227,7 +230,7 @@ export function to(
     nodeId,
     targetId: more.targetId ?? null,
     memo: { ...memoOf(service), ...more.memo },
-    reason,
+    reason: reason.slice(0, reasonLimit),
   };
 }
 
