@@ -103,6 +103,15 @@ export function isReleased(node: NodeState, cluster: ClusterPart): boolean {
   return mode === 'shutdown' || !waits;
 }
 
+/** All that are here go down, and another one has still something to stop: without this vote its lease might end first. */
+function isNeeded(node: NodeState, { views, peers, selfId }: ClusterPart): boolean {
+  const others = (views.view?.members ?? []).filter(({ nodeId }) => nodeId !== selfId);
+  const heartbeats = others.map(({ nodeId }) => peers.get(nodeId)?.heartbeat ?? null);
+  if (!heartbeats.every((heartbeat) => heartbeat?.lrm.leaving === true)) return false;
+  const { nodes } = node.log.committed;
+  return others.some(({ nodeId }, i) => nodes[nodeId]?.releasedBootId !== heartbeats[i]?.bootId);
+}
+
 /** Goes on with the shutdown of the machine, as far as it can go now. */
 export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
   const { shutdown } = node;
@@ -115,7 +124,7 @@ export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: 
   const told = node.log.committed.nodes[cluster.selfId]?.releasedBootId === node.options.bootId;
   const alone = isAlone(node, context.nowMs);
   const stopped = cluster.lrm.operations.size === 0 && (alone ? runsNothing(node) : isReleased(node, cluster));
-  const gone = stopped && (told || alone);
+  const gone = stopped && (alone || (told && !isNeeded(node, cluster)));
   if (!gone && !(stuck && stopsAll(node, cluster, context.nowMs))) return;
   shutdown.prepared = true;
   finish(cluster, gone, effects);
