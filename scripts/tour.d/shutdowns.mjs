@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { machines } from '../faults.d/lab.mjs';
 import { soonMs } from './tour.mjs';
 
@@ -186,10 +187,21 @@ export async function rollingReboot(tour) {
   );
 }
 
+/** Longer than a lease lasts: whoever is done first must not take the quorum away from a node that still stops something. */
+const slowStopMs = 9_000;
+
+async function shutdownWithSlowStop(tour) {
+  const { node, pid } = tour.witness.running('mirror');
+  const signal = (name) => tour.verb('in', node.slice('node'.length), 'kill', `-${name}`, pid);
+  await signal('STOP');
+  const goesOn = sleep(slowStopMs).then(() => signal('CONT'));
+  await Promise.all([tour.verb('shutdown', ...machines), goesOn]);
+}
+
 export async function wholeCluster(tour) {
   await setPolicy(tour, 'migrate');
   await tour.expectWhole();
-  await tour.verb('shutdown', ...machines);
+  await shutdownWithSlowStop(tour);
   for (const node of machines) tour.check(tour.witness.isLetGo(node), `node${node}: released before the power went`);
   tour.checkEqual(
     tour.resources.filter((name) => tour.place(name) !== null),
