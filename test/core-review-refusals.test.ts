@@ -15,7 +15,7 @@ import { nodeUp } from './fixtures/service-commands.js';
 
 const outcomes: readonly LrmResult['outcome'][] = ['running', 'stopped', 'error', 'ready', 'left'];
 const modes: readonly LrmMode[] = ['active', 'maintenance', 'shutdown', 'restart', 'disarm'];
-const runs = Number(process.env['REVIEW_RUNS'] ?? 500);
+const runs = Number(process.env.REVIEW_RUNS ?? 500);
 const sids = ['vm:1', 'vm:2', 'vm:3'] as const;
 const nodeIds = [1, 2, 3] as const;
 
