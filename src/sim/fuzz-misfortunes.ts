@@ -345,7 +345,7 @@ function moveMeetsTrouble(draft: Draft): Step[] {
   const kind = random.chance(0.7) ? 'migrate' : 'relocate';
   const sid = random.pick(draft.sids) ?? '';
   const ask: Fault = { kind: 'ask', node: node(draft), command: { type: 'resource-move', sid, kind, nodeId: target } };
-  const hit = random.chance(0.5) ? target : node(draft);
+  const hit = random.chance(0.3) ? target : (random.pick(others(target, draft)) ?? target);
   const trouble: Fault =
     random.pick<Fault>([
       { kind: 'power-off', nodes: [hit] },
@@ -355,7 +355,12 @@ function moveMeetsTrouble(draft: Draft): Step[] {
       shutdown([hit], draft),
       { kind: 'resource-behaves', sid, how: 'half', rate: 1, seed: random.int(1, 1_000_000) },
     ]) ?? ask;
-  return [...now(ask), { afterMs: random.int(50, 9_000), fault: trouble }];
+  const atMs = random.int(50, 7_000);
+  const steps = [...now(ask), { afterMs: atMs, fault: trouble }];
+  // Back before anybody has had to wait for the proof, or after.
+  const back: Fault = trouble.kind === 'partition' ? { kind: 'heal' } : { kind: 'power-on', nodes: [hit] };
+  const backMs = random.chance(0.6) ? random.int(100, 6_000) : aboutTheBound(draft);
+  return random.chance(0.8) ? [...steps, { afterMs: atMs + backMs, fault: back }] : steps;
 }
 
 /** Disarmed, and a node is lost before it is armed again; its agent may restart meanwhile, or come back unaware. */
