@@ -58,7 +58,8 @@ function ofService(world: World, rules: RulesInForce, service: ServiceRecord): s
     return shouldRun(world.state, service) ? [`${sid} is stopped, but should run`] : [];
   }
   if (state === 'request_start' || state === 'recovery') {
-    if (service.requested !== 'started') return [`${sid} waits to be started, though ${service.requested} is requested`];
+    if (service.requested !== 'started')
+      return [`${sid} waits to be started, though ${service.requested} is requested`];
     if (!shouldRun(world.state, service)) return [];
     const free = freeNode(world.state, rules, service);
     return free === null ? [] : [`${sid} waits (${state}), but could run on ${free}`];
