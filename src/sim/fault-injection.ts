@@ -7,6 +7,8 @@ import type { World } from './world.js';
 
 /** A machine that is told to go down does so after this, whatever its agent says. */
 const shutdownLimitMs = 25_000;
+/** When its shutdown is called off, the agent is started again by its supervisor. */
+const agentRestartMs = 1_000;
 /** How long `slow` takes in addition. */
 const slowMs = [5_000, 40_000] as const;
 
@@ -195,12 +197,16 @@ export class FaultInjection {
     this.#ask(by, { type: 'node-fenced', nodeId: node.nodeId, bootId: record.bootId, proof: 'operator' });
   }
 
-  #shutDown(node: SimNode, how: 'reboot' | 'poweroff', offMs: number): void {
+  #shutDown(node: SimNode, how: 'reboot' | 'poweroff', offMs: number | null): void {
     const world = this.#world;
     const { boots, agent } = node;
     if (!node.up || agent === null) return;
     const off = (): void => {
       if (!node.up || node.boots !== boots) return;
+      if (offMs === null) {
+        if (node.agent === agent) node.killAgent(agentRestartMs);
+        return;
+      }
       node.powerOff();
       world.after(offMs, () => {
         if (node.boots === boots) node.powerOn();

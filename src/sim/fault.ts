@@ -56,12 +56,15 @@ export type Fault =
   | { readonly kind: 'ask'; readonly node: number; readonly command: Command }
   /** Says that a node is off; done only if it truly is. */
   | { readonly kind: 'confirm-off'; readonly node: number; readonly by: number }
-  /** Machines go down by the shutdown policy, all at once, and come back after so long. */
+  /**
+   * Machines go down by the shutdown policy, all at once, and come back after so long; null: they stay, and only their
+   * agents start anew.
+   */
   | {
       readonly kind: 'shutdown';
       readonly nodes: readonly number[];
       readonly how: 'reboot' | 'poweroff';
-      readonly offMs: number;
+      readonly offMs: number | null;
     };
 
 /**
@@ -109,7 +112,7 @@ export function describeFault(fault: Fault): string {
     case 'confirm-off':
       return `node${fault.by} is told that node${fault.node} is off, if it is`;
     case 'shutdown':
-      return `${fault.how} of ${names(fault.nodes)} by policy, off for ${fault.offMs} ms`;
+      return `${fault.how} of ${names(fault.nodes)} by policy, ${fault.offMs === null ? 'called off' : `off for ${fault.offMs} ms`}`;
     default:
       return describeOfNode(fault);
   }

@@ -397,7 +397,7 @@ function shutdownMeetsTrouble(draft: Draft): Step[] {
 
 function shutdown(going: readonly number[], { random }: Draft): Fault {
   const how = random.chance(0.6) ? 'reboot' : 'poweroff';
-  return { kind: 'shutdown', nodes: going, how, offMs: random.int(1_000, 20_000) };
+  return { kind: 'shutdown', nodes: going, how, offMs: random.chance(0.25) ? null : random.int(1_000, 20_000) };
 }
 
 function rollingReboot(draft: Draft): Step[] {
