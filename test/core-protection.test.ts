@@ -19,7 +19,7 @@ const quiet: Omit<ProtectionInput, 'nowMs' | 'leaseDeadlineMs'> = {
 
 /** What is asked of the watchdog at each of these moments, in a state that lasts. */
 function asked(state: WatchdogState, times: readonly number[], changes: Partial<ProtectionInput> = {}): string[] {
-  const protection = { ...newProtection(false), state };
+  const protection = { ...newProtection(false), state, givenDeadlineMs: 7_000 };
   return times.flatMap((nowMs) => {
     const effects: Effect[] = [];
     protect(protection, { ...quiet, leaseDeadlineMs: nowMs + 7_000, nowMs, ...changes }, effects);
@@ -29,7 +29,7 @@ function asked(state: WatchdogState, times: readonly number[], changes: Partial<
 
 t.test('the watchdog is released some time after the last resource has gone', async (t) => {
   t.strictSame(asked('armed', [100, 5_000, 10_000, 10_100]), ['10100 watchdog-release']);
-  t.strictSame(asked('armed', [100, 20_000], { certain: false }), [], 'not before all is known');
+  t.strictSame(asked('armed', [100, 6_000, 12_000, 18_000], { certain: false }), [], 'not before all is known');
 });
 
 t.test('a disarmed cluster releases it at once, over whatever runs', async (t) => {
@@ -51,4 +51,13 @@ t.test('armed again as soon as something needs it', async (t) => {
   const effects: Effect[] = [];
   protect(protection, { ...quiet, needed: true, leaseDeadlineMs: 7_000, nowMs: 200 }, effects);
   t.match(effects, [{ type: 'watchdog-arm', leaseDeadlineMs: 7_000 }]);
+});
+
+t.test("a lease that is renewed after the keeper's deadline extends nothing", async (t) => {
+  t.strictSame(asked('armed', [6_999], { needed: true }), []);
+  const protection = { ...newProtection(false), state: 'armed' as const, givenDeadlineMs: 7_000 };
+  const effects: Effect[] = [];
+  protect(protection, { ...quiet, needed: true, leaseDeadlineMs: 20_000, nowMs: 7_000 }, effects);
+  t.strictSame(effects, []);
+  t.equal(protection.state, 'expired');
 });
