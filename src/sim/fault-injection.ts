@@ -58,9 +58,12 @@ export class FaultInjection {
         break;
       case 'device':
         world.device?.setUp(fault.up);
+        // Who is out of quorum in truth is another.
+        world.network.changed();
         break;
       case 'device-reach':
         world.device?.setReach(fault.node, fault.works);
+        world.network.changed();
         break;
       case 'node-list':
         this.#listNodes(fault.nodes);
