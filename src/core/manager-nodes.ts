@@ -37,7 +37,14 @@ function presentNodes(input: ManagerInput): Command[] {
 /** Once it knows that the cluster is armed again, it runs nothing without its watchdog. */
 function isProtectedAgain(known: NodeRecord, { lrm, commitIndex }: Heartbeat, { state }: ManagerInput): boolean {
   if (!known.unprotected || state.disarm !== null || commitIndex < state.armedIndex) return false;
-  return lrm.mode !== 'disarm' && (lrm.active || lrm.empty);
+  return lrm.mode !== 'disarm' && (lrm.active || (lrm.empty && hasLookedForAll(state, commitIndex)));
+}
+
+/** What the disarm left alone is looked for again; before that a node that runs it calls itself empty. */
+function hasLookedForAll({ services }: ManagerInput['state'], commitIndex: number): boolean {
+  return Object.values(services).every(
+    ({ requested, state, addedIndex }) => requested === 'ignored' || (state !== 'ignored' && addedIndex <= commitIndex),
+  );
 }
 
 function absentNodes(input: ManagerInput): Command[] {
