@@ -8,25 +8,11 @@ import {
   isFenced,
   type ServiceRecord,
 } from '../src/core/cluster-state.js';
-import { mayRun, type ServiceState } from '../src/core/service-states.js';
+import { mayRun, type ServiceState, serviceStates } from '../src/core/service-states.js';
 import { add } from './fixtures/add-resource.js';
 import { nodeUp, serviceState } from './fixtures/service-commands.js';
 
 const sids = ['ocf:a', 'ocf:b'];
-const states: ServiceState[] = [
-  'request_start',
-  'request_start_balance',
-  'started',
-  'request_stop',
-  'stopped',
-  'migrate',
-  'relocate',
-  'fence',
-  'recovery',
-  'freeze',
-  'error',
-  'ignored',
-];
 
 /** Any command at all, in whatever order: what a broken leader might put into the log. */
 function commandFor(state: ClusterState) {
@@ -50,7 +36,7 @@ function commandFor(state: ClusterState) {
     fc.record({ nodeId, bootId }).map((fields): Command => ({ type: 'node-fenced', ...fields, proof: 'takeover' })),
     nodeId.map((id): Command => ({ type: 'node-state', nodeId: id, state: 'unknown' })),
     fc
-      .record({ sid, state: fc.constantFrom(...states), nodeId: fc.option(nodeId), targetId: fc.option(nodeId) })
+      .record({ sid, state: fc.constantFrom(...serviceStates), nodeId: fc.option(nodeId), targetId: fc.option(nodeId) })
       .map((fields): Command => serviceState(state, fields.sid, fields.state, fields.nodeId, fields.targetId)),
     sid.map((id): Command => ({ type: 'service-running', sid: id, uid: uidOf(id) })),
     sid.map((id): Command => ({ type: 'service-forget', sid: id, expectUid: uidOf(id) })),

@@ -8,7 +8,7 @@ import { type FuzzPlan, newPlan } from '../src/sim/fuzz-plan.js';
 import { runPlan } from '../src/sim/fuzz-run.js';
 import { shrink } from '../src/sim/fuzz-shrink.js';
 import { breachAt, PlacementJudge, rulesInForce } from '../src/sim/rule-invariants.js';
-import { add } from './fixtures/add-resource.js';
+import { add, defaultSettings } from './fixtures/add-resource.js';
 
 t.test('a plan follows from its seed, and the run from the plan', async (t) => {
   t.same(newPlan(17), newPlan(17));
@@ -81,20 +81,8 @@ t.test('a schedule is readable', async (t) => {
 });
 
 const service = (sid: string, more: Partial<ServiceRecord>): ServiceRecord => ({
+  ...defaultSettings,
   agent: 'sim',
-  parameters: {},
-  requested: 'started',
-  comment: '',
-  maxRestart: 1,
-  maxRelocate: 1,
-  failback: true,
-  autoRebalance: true,
-  group: null,
-  priority: 0,
-  requires: [],
-  after: [],
-  cpus: 0,
-  memoryMiB: 0,
   failedStarts: 0,
   failedNodeIds: [],
   maintenanceNodeId: null,

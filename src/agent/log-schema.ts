@@ -4,6 +4,7 @@ import { type Command, limits } from '../core/cluster-state.js';
 import type { Electorate } from '../core/electorate.js';
 import type { Entry, Snapshot } from '../core/messages.js';
 import { isIdentifier, nodeNamePattern, parameterNamePattern, sidPattern } from '../core/names.js';
+import { serviceStates } from '../core/service-states.js';
 
 /**
  * Commands, and the state that they add up to, as they are stored and sent. What a store of an earlier version has not
@@ -23,20 +24,7 @@ const parameters = z
   .record(parameterName, longText)
   .refine((record) => Object.keys(record).length <= limits.parameters);
 
-export const serviceState = z.enum([
-  'request_start',
-  'request_start_balance',
-  'started',
-  'request_stop',
-  'stopped',
-  'migrate',
-  'relocate',
-  'fence',
-  'recovery',
-  'freeze',
-  'error',
-  'ignored',
-]);
+export const serviceState = z.enum(serviceStates);
 
 /** The limits of a resource's settings; what people send is held to them too. */
 export const settingLimits = {

@@ -1,6 +1,7 @@
 import type { ResourceSettings } from '../core/cluster-state.js';
 import { HoldfastError } from '../core/errors.js';
 import { nearestName } from '../core/nearest-name.js';
+import { settingDefaults } from '../core/setting-defaults.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Mutation, ResourceOptions } from './control.js';
 import { nodeNamed, serviceNamed } from './known-names.js';
@@ -9,20 +10,6 @@ import { type ChangeContext, type PlannedChange, planned, ruleWarnings } from '.
 /** Changes to resources as people ask for them, checked as far as this node can, as commands. */
 
 type Of<Type extends Mutation['type']> = Extract<Mutation, { readonly type: Type }>;
-
-const settingDefaults = {
-  comment: '',
-  maxRestart: 1,
-  maxRelocate: 1,
-  failback: true,
-  autoRebalance: true,
-  group: null,
-  priority: 0,
-  requires: [],
-  after: [],
-  cpus: 0,
-  memoryMiB: 0,
-} as const satisfies Partial<ResourceSettings>;
 
 /** What can be put back to its default, by the name that users give it. */
 const unsettable: Readonly<Record<string, Partial<ResourceSettings>>> = {

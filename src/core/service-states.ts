@@ -44,6 +44,9 @@ const transitions: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
   ignored: ['request_start', 'stopped'],
 };
 
+/** All there are, in the order of the table. */
+export const serviceStates = Object.keys(transitions) as readonly ServiceState[];
+
 export function isTransition(from: ServiceState, to: ServiceState): boolean {
   return transitions[from].includes(to);
 }

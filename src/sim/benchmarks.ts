@@ -4,6 +4,7 @@ import { decide } from '../core/manager.js';
 import { newManagerMemory } from '../core/manager-memory.js';
 import { inOrder, type ManagerInput } from '../core/manager-round.js';
 import type { Heartbeat, LrmResult } from '../core/messages.js';
+import { settingDefaults } from '../core/setting-defaults.js';
 import { World } from './world.js';
 
 /** What is measured of the simulator and of the manager; each figure from the production code. */
@@ -12,15 +13,7 @@ const settings: ResourceSettings = {
   agent: '',
   parameters: {},
   requested: 'started',
-  comment: '',
-  maxRestart: 1,
-  maxRelocate: 1,
-  failback: true,
-  autoRebalance: true,
-  group: null,
-  priority: 0,
-  requires: [],
-  after: [],
+  ...settingDefaults,
   cpus: 2,
   memoryMiB: 2_048,
 };

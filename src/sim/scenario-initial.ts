@@ -1,4 +1,5 @@
 import type { ClusterState, Command, RequestedState, ResourceSettings, ServiceRecord } from '../core/cluster-state.js';
+import { settingDefaults } from '../core/setting-defaults.js';
 import type { ServiceLoad } from '../ports/load-meter.js';
 import { requestedState } from './scenario-commands.js';
 
@@ -128,15 +129,7 @@ function settingsOf(sid: string, requested: RequestedState, load: ServiceLoad | 
     agent: sid.slice(0, sid.indexOf(':')),
     parameters: {},
     requested,
-    comment: '',
-    maxRestart: 1,
-    maxRelocate: 1,
-    failback: true,
-    autoRebalance: true,
-    group: null,
-    priority: 0,
-    requires: [],
-    after: [],
+    ...settingDefaults,
     cpus: load?.maxCpus ?? 0,
     memoryMiB: load === null ? 0 : Math.round(load.maxMemoryBytes / bytesPerMiB),
   };
