@@ -16,7 +16,7 @@ export interface RouteContext {
   readonly changes: Changes;
 }
 
-const placeholder = /^\{(sid|group|rule|node)\}$/;
+const pathVariable = /^\{(sid|group|rule|node)\}$/;
 
 interface NameInPath {
   readonly kind: NameKind;
@@ -28,10 +28,10 @@ function matchPath(pattern: string, path: string): { readonly name: NameInPath |
   const wanted = pattern.split('/');
   const given = path.split('/');
   const fits =
-    wanted.length === given.length && wanted.every((part, at) => placeholder.test(part) || part === given[at]);
+    wanted.length === given.length && wanted.every((part, at) => pathVariable.test(part) || part === given[at]);
   if (!fits) return null;
-  const at = wanted.findIndex((part) => placeholder.test(part));
-  const kind = placeholder.exec(wanted[at] ?? '')?.[1] as NameKind | undefined;
+  const at = wanted.findIndex((part) => pathVariable.test(part));
+  const kind = pathVariable.exec(wanted[at] ?? '')?.[1] as NameKind | undefined;
   return { name: kind === undefined ? null : { kind, encoded: given[at] ?? '' } };
 }
 
