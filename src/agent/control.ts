@@ -1,29 +1,14 @@
 import type { ClusterOptions } from '../core/cluster-options.js';
-import type { Disarm, Order, RequestedState } from '../core/cluster-state.js';
+import type { Disarm, Order, RequestedState, ResourceSettings } from '../core/cluster-state.js';
 import type { Explanation } from '../core/explanation.js';
 import type { Preview } from '../core/preview.js';
 import type { Group, NodePriority, Rule } from '../core/rules.js';
 import type { AgentEvent, StatusReport, TimingReport } from './status.js';
 
 /** A resource as configured. */
-export interface ResourceConfig {
+export interface ResourceConfig extends Omit<ResourceSettings, 'requested'> {
   readonly sid: string;
-  /** Empty for types that need none. */
-  readonly agent: string;
-  readonly parameters: Readonly<Record<string, string>>;
   readonly state: RequestedState;
-  readonly comment: string;
-  readonly maxRestart: number;
-  readonly maxRelocate: number;
-  readonly failback: boolean;
-  readonly autoRebalance: boolean;
-  readonly group: string | null;
-  readonly priority: number;
-  readonly requires: readonly string[];
-  readonly after: readonly string[];
-  /** What it needs at most; 0: not stated. */
-  readonly cpus: number;
-  readonly memoryMiB: number;
 }
 
 /** Options of a resource as users give them; absent: the default, or unchanged. */

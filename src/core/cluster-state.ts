@@ -76,6 +76,7 @@ export interface NodeRecord {
 export type RequestedState = 'started' | 'stopped' | 'disabled' | 'ignored';
 
 export interface ResourceSettings {
+  /** Empty for types that need none. */
   readonly agent: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly requested: RequestedState;
