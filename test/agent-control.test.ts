@@ -176,7 +176,10 @@ t.test('what would have no effect is refused: a start of what is in error, or is
   t.ok(driver.running.has('ocf:broken'), 'disabled and enabled it starts');
   driver.hangs = true;
   await change(remove('ocf:broken'));
-  await t.rejects(control.mutate(set('ocf:broken', { comment: 'c' })), { code: 'HF_BUSY', message: /being removed/ });
+  await t.rejects(control.mutate(set('ocf:broken', { comment: 'c' })), {
+    code: 'HF_CONFLICT',
+    message: /being removed/,
+  });
 });
 
 t.test('a resource is removed when it has stopped', async (t) => {
@@ -194,7 +197,7 @@ t.test('a preview changes nothing, and is refused as the change would be', async
   const before = control.resources();
   t.same(await control.preview(remove('web:')).catch((error: HoldfastError) => error.code), 'HF_NOT_FOUND');
   await t.rejects(control.preview(add('ocf:web')), { code: 'HF_EXISTS' }, 'by the log itself');
-  await t.rejects(control.preview(set('ocf:web', { parameters: { x: '1' } })), { code: 'HF_BUSY' });
+  await t.rejects(control.preview(set('ocf:web', { parameters: { x: '1' } })), { code: 'HF_CONFLICT' });
   t.strictSame(previewed, []);
   const preview = await control.preview({
     type: 'rule-add',
@@ -298,6 +301,16 @@ t.test('the manager itself says what would be, and why something is where it is'
   t.match(await control.preview(add('ocf:db')), { moves: [{ sid: 'ocf:db', how: 'start', to: 'node1' }] });
   t.equal(JSON.stringify(all.agent.node.log.committed), before, 'nothing is changed');
   t.match(control.explain('ocf:web'), { sid: 'ocf:web', node: 'node1', nodes: [{ name: 'node1', verdict: 'here' }] });
+});
+
+t.test('a preview without a quorum is refused as the change would be', async (t) => {
+  const { control, change, cluster, previewed } = await controlled();
+  await change(add('ocf:web'));
+  cluster.emit({ type: 'quorum', quorate: false, ring: { nodeId: 1, seq: 9 }, members: [1] });
+  const refusal = { code: 'HF_NO_QUORUM', message: 'nothing was changed: there is no quorum' };
+  await t.rejects(control.mutate(remove('ocf:web')), refusal);
+  await t.rejects(control.preview(remove('ocf:web')), refusal);
+  t.strictSame(previewed, []);
 });
 
 t.test('reports and events are passed on', async (t) => {

@@ -101,7 +101,7 @@ t.test('a command that was decided on an older state is refused', async (t) => {
   const state = emptyState();
   apply(state, add('ocf:a'), 1);
   const stale = serviceState(emptyState(), 'ocf:a', 'stopped', null);
-  t.match(apply(state, stale, 2), { ok: false, code: 'HF_BUSY' });
+  t.match(apply(state, stale, 2), { ok: false, code: 'HF_CONFLICT' });
   t.match(apply(state, add('ocf:a'), 3), { ok: false, code: 'HF_EXISTS' });
   t.match(apply(state, { type: 'resource-remove', sid: 'ocf:b', purge: false }, 4), {
     ok: false,

@@ -41,7 +41,7 @@ t.test('parameters and comments are bounded for the whole cluster', async (t) =>
   const parameters = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`p${i}`, 'x'.repeat(4_000)]));
   const results = Array.from({ length: 30 }, (_, i) => apply(state, { ...add(`ocf:r${i}`), parameters }, i + 1));
   t.equal(results.filter((result) => result.ok).length, 17, '4 MiB hold 17 of 240 KB');
-  t.match(results.at(-1), { ok: false, code: 'HF_BUSY', message: /may not exceed 4194304 bytes/ });
+  t.match(results.at(-1), { ok: false, code: 'HF_CONFLICT', message: /may not exceed 4194304 bytes/ });
   const grow: Command = { type: 'resource-set', sid: 'ocf:r0', changes: { comment: 'x'.repeat(4_096) }, unset: [] };
   t.ok(apply(state, grow, 100).ok);
 });
@@ -54,6 +54,6 @@ t.test('rules and groups count too', async (t) => {
     apply(state, { type: 'rule-set', rule: { ...rule, id: `r${i}` }, mode: 'add' }, i + 1),
   );
   t.ok(results.at(0)?.ok);
-  t.match(results.at(-1), { ok: false, code: 'HF_BUSY', message: /may not exceed 4194304 bytes/ });
+  t.match(results.at(-1), { ok: false, code: 'HF_CONFLICT', message: /may not exceed 4194304 bytes/ });
   t.equal(Object.keys(state.rules).length, results.filter((result) => result.ok).length, 'a refused rule is not there');
 });

@@ -3,8 +3,10 @@ import type { Command } from '../core/cluster-state.js';
 import { compileRules } from '../core/compiled-rules.js';
 import { HoldfastError } from '../core/errors.js';
 import type { Explanation } from '../core/explanation.js';
+import { isQuorate } from '../core/membership.js';
 import type { NodeState } from '../core/node-state.js';
 import type { Preview } from '../core/preview.js';
+import { whyNotTaken } from '../core/requests.js';
 import type { Group } from '../core/rules.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 import { planConfirmOff, planMaintenance, planMove } from './cluster-changes.js';
@@ -122,6 +124,7 @@ export class LocalControl implements AgentControl {
 
   async preview(mutation: Mutation): Promise<Preview> {
     const { command, warnings } = await this.#plan(mutation);
+    this.#refuseIfClosed();
     const { result } = tryOut(this.#state, command);
     if (!result.ok) throw new HoldfastError(result.code, result.message);
     const preview = this.#reports.preview(command);
@@ -162,6 +165,14 @@ export class LocalControl implements AgentControl {
       case 'confirm-off':
         return planConfirmOff(context, mutation);
     }
+  }
+
+  /** @throws HF_NO_QUORUM just as the request for a change would, so that nobody is shown what nobody would decide */
+  #refuseIfClosed(): void {
+    const { cluster, membership } = this.#agent.node;
+    if (cluster === null) return;
+    const why = whyNotTaken(cluster, isQuorate(membership));
+    if (why !== null) throw new HoldfastError('HF_NO_QUORUM', why);
   }
 
   get #state() {

@@ -35,7 +35,7 @@ export async function planSet(context: ChangeContext, mutation: Of<'set'>): Prom
   const known = serviceNamed(context.state, mutation.sid);
   const { sid } = known;
   if (known.removing) {
-    throw new HoldfastError('HF_BUSY', `${sid} is being removed: wait until it is gone, then add it anew`);
+    throw new HoldfastError('HF_CONFLICT', `${sid} is being removed: wait until it is gone, then add it anew`);
   }
   if (known.state === 'error' && options.state === 'started') {
     const first = `'holdfast disable ${sid}' stops it and clears the error, then enable it`;

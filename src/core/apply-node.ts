@@ -13,10 +13,10 @@ export function raiseNode(state: ClusterState, command: Command & { type: 'node-
   const { nodeId, name, bootId, fenceBoundMs } = command;
   const old = state.nodes[nodeId];
   if (old?.fencedBootIds.includes(bootId)) {
-    return refuse('HF_BUSY', `boot ${bootId} of ${name} was declared fenced: it has to reset first`);
+    return refuse('HF_CONFLICT', `boot ${bootId} of ${name} was declared fenced: it has to reset first`);
   }
   const lost = Object.values(state.services).some((service) => holdsUnproved(state, service, nodeId, bootId));
-  if (lost) return refuse('HF_BUSY', `an earlier boot of ${name} still holds services and is not proved dead`);
+  if (lost) return refuse('HF_CONFLICT', `an earlier boot of ${name} still holds services and is not proved dead`);
   const sameBoot = old?.bootId === bootId;
   state.nodes[nodeId] = {
     nodeId,
@@ -68,10 +68,10 @@ export function fenceNode(state: ClusterState, command: Command & { type: 'node-
     return refuse('HF_NOT_FOUND', `node ${nodeId} is not in boot ${bootId}`);
   }
   if (proof === 'takeover' && node.unprotected) {
-    return refuse('HF_BUSY', `${node.name} was disarmed when it was lost: no waiting proves that it was reset`);
+    return refuse('HF_CONFLICT', `${node.name} was disarmed when it was lost: no waiting proves that it was reset`);
   }
   if (proof === 'operator' && node.state === 'online') {
-    return refuse('HF_BUSY', `${node.name} is online: what is seen here is not a machine that is off`);
+    return refuse('HF_CONFLICT', `${node.name} is online: what is seen here is not a machine that is off`);
   }
   const fencedBootIds = [...node.fencedBootIds.filter((id) => id !== bootId), bootId].slice(-limits.fencedBootsKept);
   state.nodes[nodeId] = { ...node, state: node.state === 'gone' ? 'gone' : 'unknown', fencedBootIds };
@@ -115,7 +115,7 @@ export function releaseNode(state: ClusterState, nodeId: number, bootId: string,
 export function protectNode(state: ClusterState, nodeId: number, bootId: string): ApplyResult {
   const node = state.nodes[nodeId];
   if (node === undefined || node.bootId !== bootId) return noSuchNode(nodeId);
-  if (state.disarm?.phase === 'disarmed') return refuse('HF_BUSY', 'the cluster is disarmed');
+  if (state.disarm?.phase === 'disarmed') return refuse('HF_CONFLICT', 'the cluster is disarmed');
   state.nodes[nodeId] = { ...node, unprotected: false };
   return done;
 }
@@ -131,7 +131,7 @@ export function forgetNode(state: ClusterState, nodeId: number): ApplyResult {
   const node: NodeRecord | undefined = state.nodes[nodeId];
   if (node === undefined) return noSuchNode(nodeId);
   if (node.state !== 'gone' || isMentioned(state, nodeId))
-    return refuse('HF_BUSY', `${node.name} is not gone, or still holds services`);
+    return refuse('HF_CONFLICT', `${node.name} is not gone, or still holds services`);
   delete state.nodes[nodeId];
   return done;
 }

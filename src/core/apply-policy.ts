@@ -12,7 +12,7 @@ export function setGroup(state: ClusterState, { group, mode }: Command & { type:
   }
   if (mode === 'set' && !exists) return noSuchGroup(group.name);
   if (!exists && Object.keys(state.groups).length >= limits.groups) {
-    return refuse('HF_BUSY', `the cluster holds ${limits.groups} groups already: remove one first`);
+    return refuse('HF_CONFLICT', `the cluster holds ${limits.groups} groups already: remove one first`);
   }
   const former = state.groups[group.name];
   const tooLarge = refuseTooLarge(state, former === undefined ? 0 : bytesOfGroup(former), bytesOfGroup(group));
@@ -30,7 +30,7 @@ export function removeGroup(state: ClusterState, name: string): ApplyResult {
   const user = Object.values(state.services).find((service) => service.group === name);
   if (user !== undefined) {
     return refuse(
-      'HF_BUSY',
+      'HF_CONFLICT',
       `${user.sid} is in group ${name}: take it out first with 'holdfast set ${user.sid} --unset group'`,
     );
   }
@@ -45,7 +45,7 @@ export function setRule(state: ClusterState, { rule, mode }: Command & { type: '
   }
   if (mode === 'set' && !exists) return noSuchRule(rule.id);
   if (!exists && Object.keys(state.rules).length >= limits.rules) {
-    return refuse('HF_BUSY', `the cluster holds ${limits.rules} rules already: remove one first`);
+    return refuse('HF_CONFLICT', `the cluster holds ${limits.rules} rules already: remove one first`);
   }
   const former = state.rules[rule.id];
   const tooLarge = refuseTooLarge(state, former === undefined ? 0 : bytesOfRule(former), bytesOfRule(rule));
@@ -79,7 +79,7 @@ export function disarm(state: ClusterState, mode: 'freeze' | 'ignore', index: nu
 
 /** From here on watchdogs may be released over what runs: no node can be proved dead by waiting until it is armed again. */
 export function finishDisarm(state: ClusterState, expectIndex: number): ApplyResult {
-  if (state.disarm?.index !== expectIndex) return refuse('HF_BUSY', 'the cluster was armed meanwhile');
+  if (state.disarm?.index !== expectIndex) return refuse('HF_CONFLICT', 'the cluster was armed meanwhile');
   state.disarm = { ...state.disarm, phase: 'disarmed' };
   for (const node of Object.values(state.nodes)) state.nodes[node.nodeId] = { ...node, unprotected: true };
   return done;

@@ -22,7 +22,7 @@ export function addResource(
     return refuse('HF_EXISTS', `${sid} exists already: change it with 'holdfast set ${sid}'`);
   }
   if (Object.keys(state.services).length >= limits.services) {
-    return refuse('HF_BUSY', `the cluster holds ${limits.services} resources already: remove one first`);
+    return refuse('HF_CONFLICT', `the cluster holds ${limits.services} resources already: remove one first`);
   }
   const tooLarge = refuseTooLarge(state, 0, bytesOfResource(settings));
   if (tooLarge !== null) return tooLarge;
@@ -75,7 +75,7 @@ export function setResource(state: ClusterState, command: Command & { type: 'res
   const changesIdentity = changes.agent !== undefined || changes.parameters !== undefined || unset.length > 0;
   if (mayRun(service.state) && changesIdentity) {
     return refuse(
-      'HF_BUSY',
+      'HF_CONFLICT',
       `agent and parameters of ${sid} cannot change while it is ${service.state}: run 'holdfast disable ${sid}' first`,
     );
   }
@@ -112,7 +112,7 @@ export function removeResource(state: ClusterState, command: Command & { type: '
   );
   const [first] = dependants;
   if (first !== undefined && !purge) {
-    return refuse('HF_BUSY', `${first.sid} depends on ${sid}: change it first, or remove ${sid} with --purge`);
+    return refuse('HF_CONFLICT', `${first.sid} depends on ${sid}: change it first, or remove ${sid} with --purge`);
   }
   for (const dependant of dependants) {
     state.services[dependant.sid] = {
@@ -141,7 +141,7 @@ export function stopResource(state: ClusterState, command: Command & { type: 're
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
   if (service.requested === 'ignored') {
-    return refuse('HF_BUSY', `${sid} is ignored: 'holdfast set ${sid} --state started' has it looked after again`);
+    return refuse('HF_CONFLICT', `${sid} is ignored: 'holdfast set ${sid} --state started' has it looked after again`);
   }
   state.services[sid] = { ...service, requested: 'stopped', stopTimeoutS: timeoutS, stopFailed: false };
   return done;
@@ -152,7 +152,7 @@ export function orderMove(state: ClusterState, command: Command & { type: 'resou
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
   if (state.nodes[nodeId] === undefined) return refuse('HF_NOT_FOUND', `node ${nodeId} was never seen`);
-  if (service.removing) return refuse('HF_BUSY', `${sid} is being removed`);
+  if (service.removing) return refuse('HF_CONFLICT', `${sid} is being removed`);
   state.services[sid] = { ...service, order: { kind, nodeId } };
   return done;
 }
@@ -160,7 +160,7 @@ export function orderMove(state: ClusterState, command: Command & { type: 'resou
 export function dropOrder(state: ClusterState, command: Command & { type: 'service-order-dropped' }): ApplyResult {
   const service = state.services[command.sid];
   if (service === undefined) return noSuchResource(command.sid);
-  if (service.uid !== command.expectUid) return refuse('HF_BUSY', `${command.sid} has changed meanwhile`);
+  if (service.uid !== command.expectUid) return refuse('HF_CONFLICT', `${command.sid} has changed meanwhile`);
   state.services[command.sid] = { ...service, order: null };
   return done;
 }
@@ -171,7 +171,7 @@ export function forgetService(state: ClusterState, sid: string, expectUid: numbe
   // What could not be stopped is given up: nobody looks after it, and nobody starts it elsewhere.
   const givenUp = service.state === 'error' && service.stopFailed;
   if (service.uid !== expectUid || !service.removing || (mayRun(service.state) && !givenUp)) {
-    return refuse('HF_BUSY', `${sid} is not stopped`);
+    return refuse('HF_CONFLICT', `${sid} is not stopped`);
   }
   delete state.services[sid];
   return done;

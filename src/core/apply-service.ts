@@ -12,7 +12,7 @@ type Move = Command & { type: 'service-state' };
 export function moveService(state: ClusterState, command: Move, index: number): ApplyResult {
   const service = state.services[command.sid];
   if (service === undefined) return noSuchResource(command.sid);
-  if (service.uid !== command.expectUid) return refuse('HF_BUSY', `${command.sid} has changed meanwhile`);
+  if (service.uid !== command.expectUid) return refuse('HF_CONFLICT', `${command.sid} has changed meanwhile`);
   if (!isTransition(service.state, command.state)) {
     return refuse('HF_ARGUMENT', `${command.sid} cannot go from ${service.state} to ${command.state}`);
   }
@@ -112,7 +112,7 @@ export function noteFound(state: ClusterState, command: Command & { type: 'servi
   const { sid, expectUid, nodeId } = command;
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
-  if (service.uid !== expectUid) return refuse('HF_BUSY', `${sid} has changed meanwhile`);
+  if (service.uid !== expectUid) return refuse('HF_CONFLICT', `${sid} has changed meanwhile`);
   const node = state.nodes[nodeId];
   if (mayRun(service.state) || node === undefined) {
     return refuse('HF_ARGUMENT', `${sid} is ${service.state}: where it runs is known`);
@@ -125,7 +125,7 @@ export function noteFound(state: ClusterState, command: Command & { type: 'servi
 export function markRunning(state: ClusterState, sid: string, uid: number): ApplyResult {
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
-  if (service.uid !== uid || service.state !== 'started') return refuse('HF_BUSY', `${sid} has changed meanwhile`);
+  if (service.uid !== uid || service.state !== 'started') return refuse('HF_CONFLICT', `${sid} has changed meanwhile`);
   state.services[sid] = { ...service, running: true, failedStarts: 0 };
   return done;
 }

@@ -15,14 +15,19 @@ export function onLocalRequest(
   context: ViewContext,
   effects: Effect[],
 ): void {
-  if (!context.quorate || cluster.views.view === null) {
-    const why = context.quorate
-      ? (cluster.views.waitingFor ?? 'the cluster is just forming: try again')
-      : 'there is no quorum';
-    refuse(requestId, 'HF_NO_QUORUM', `nothing was changed: ${why}`, effects);
+  const why = whyNotTaken(cluster, context.quorate);
+  if (why !== null) {
+    refuse(requestId, 'HF_NO_QUORUM', why, effects);
     return;
   }
   effects.push({ type: 'send', message: { type: 'request', requestId, command } });
+}
+
+/** Why this node takes no changes at all, as a sentence; null: it takes them. */
+export function whyNotTaken({ views }: ClusterPart, quorate: boolean): string | null {
+  if (quorate && views.view !== null) return null;
+  const why = quorate ? (views.waitingFor ?? 'the cluster is just forming: try again') : 'there is no quorum';
+  return `nothing was changed: ${why}`;
 }
 
 /** Everybody delivers a request; only the leader takes it. */

@@ -11,7 +11,7 @@ import type { Group, NodePriority, Rule } from './rules.js';
 export function refuseTooLarge(state: ClusterState, removed: number, added: number): ApplyResult | null {
   if (added <= removed || bytesOfState(state) - removed + added <= limits.settingsBytes) return null;
   return refuse(
-    'HF_BUSY',
+    'HF_CONFLICT',
     `parameters, comments, rules and groups together may not exceed ${limits.settingsBytes} bytes: shorten or remove some`,
   );
 }
