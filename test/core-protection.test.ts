@@ -61,3 +61,25 @@ t.test("a lease that is renewed after the keeper's deadline extends nothing", as
   t.strictSame(effects, []);
   t.equal(protection.state, 'expired');
 });
+
+t.test('a device that has failed is tried again though nothing needs it, and its trouble is told once', async (t) => {
+  t.strictSame(asked('failed', [100]), ['100 watchdog-arm'], 'nobody gives this node anything before it works');
+  t.strictSame(asked('failed', [100], { disarmed: true }), []);
+  t.strictSame(asked('failed', [100], { mayArm: false }), []);
+  const protection = { ...newProtection(false), state: 'arming' as WatchdogState };
+  const told: Effect[] = [];
+  const fail = (detail: string, nowMs: number): void => {
+    protection.state = 'arming';
+    onWatchdog(protection, { type: 'failed', detail }, nowMs, told);
+  };
+  fail('EBUSY', 100);
+  const tried: Effect[] = [];
+  protect(protection, { ...quiet, leaseDeadlineMs: 17_000, nowMs: 10_099 }, tried);
+  t.strictSame(tried, [], 'not at once');
+  protect(protection, { ...quiet, leaseDeadlineMs: 17_000, nowMs: 10_100 }, tried);
+  t.match(tried, [{ type: 'watchdog-arm' }]);
+  fail('EBUSY', 10_200);
+  t.equal(told.length, 1);
+  fail('ENODEV', 20_300);
+  t.equal(told.length, 2);
+});

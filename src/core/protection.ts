@@ -83,7 +83,9 @@ export function protect(protection: Protection, input: ProtectionInput, effects:
     return;
   }
   const mayTry = transitions[protection.state].includes('arming');
-  if (input.needed && input.mayArm && mayTry && leaseHolds && nowMs >= protection.retryMs) {
+  // Nobody gives this node anything before its failed device works, so nothing but a try of its own shows that it does.
+  const wanted = input.needed || (protection.state === 'failed' && !input.disarmed);
+  if (wanted && input.mayArm && mayTry && leaseHolds && nowMs >= protection.retryMs) {
     enter(protection, 'arming');
     protection.givenDeadlineMs = leaseDeadlineMs;
     effects.push({ type: 'watchdog-arm', leaseDeadlineMs });
@@ -107,12 +109,14 @@ const stateAfter = { armed: 'armed', released: 'idle', expired: 'expired', faile
 
 export function onWatchdog(protection: Protection, event: WatchdogEvent, nowMs: number, effects: Effect[]): void {
   const before = protection.state;
+  const known = protection.detail;
   enter(protection, stateAfter[event.type]);
   if (protection.state === before) return;
   protection.detail = event.type === 'failed' ? event.detail : null;
   if (event.type === 'failed') {
     protection.retryMs = nowMs + retryFailedMs;
-    notice(effects, 'watchdog', 'error', `the watchdog cannot be used: ${event.detail}`);
+    // It is tried again and again; the same trouble is told once.
+    if (event.detail !== known) notice(effects, 'watchdog', 'error', `the watchdog cannot be used: ${event.detail}`);
   } else {
     const level = event.type === 'expired' ? 'error' : 'info';
     notice(effects, 'watchdog', level, sentences[event.type]);
