@@ -53,6 +53,9 @@ export class FaultInjection {
         for (const node of world.where(fault.sid)) node.setRunning(fault.sid, false);
         this.troubled.add(fault.sid);
         return;
+      case 'by-hand':
+        this.#putByHand(world.node(fault.node), fault.sid);
+        break;
       case 'resource-behaves':
         this.#behave(fault.sid, fault.how, fault.rate, new Random(fault.seed));
         break;
@@ -119,6 +122,12 @@ export class FaultInjection {
         break;
       case 'stall-keeper':
         node.stallKeeper(fault.whileMs);
+        break;
+      case 'watchdog-fails':
+        if (node.device !== null) node.device.trouble = fault.how;
+        return;
+      case 'old-configuration':
+        world.keepConfiguration(node.nodeId, fault.kept);
         break;
       case 'bound':
         node.fenceBoundMs = fault.fenceBoundMs;
@@ -220,6 +229,21 @@ export class FaultInjection {
     world.after(shutdownLimitMs, off);
   }
 
+  /**
+   * Started on that node, or moved there from where it runs: by somebody who has looked that Holdfast leaves it alone,
+   * that everybody knows so, and that nothing is being done with it.
+   */
+  #putByHand(node: SimNode, sid: string): void {
+    const { state, nodes, invariants } = this.#world;
+    const isLeftAlone = (state.services[sid]?.state ?? 'ignored') === 'ignored';
+    const allKnow = nodes.every(
+      ({ agent }) => agent === null || agent.node.log.record.commitIndex === invariants.committedIndex,
+    );
+    if (!node.up || !isLeftAlone || !allKnow || nodes.some((each) => each.isBusyWith(sid))) return;
+    for (const other of nodes) if (other !== node) other.setRunning(sid, false);
+    node.setRunning(sid, true);
+  }
+
   // ---- resources ----
 
   #behave(sid: string, how: ResourceTrouble, rate: number, random: Random): void {
@@ -278,6 +302,8 @@ export class FaultInjection {
     Object.assign(node.disk, { full: false, delayMs: 0, tornRate: 0 });
     node.disk.hangsUntilMs = Math.min(node.disk.hangsUntilMs, this.#world.nowMs + 5_000);
     node.quorumOptions = [];
+    node.oldConfiguration = null;
+    if (node.device !== null) node.device.trouble = null;
     if (this.#isStuck(node)) node.powerOff();
     node.resetWorks = true;
     node.continueAgent();

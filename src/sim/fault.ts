@@ -1,4 +1,5 @@
 import type { Command } from '../core/cluster-state.js';
+import type { WatchdogTrouble } from './sim-watchdog.js';
 import type { NetworkOptions } from './world-options.js';
 
 /** One thing that befalls a cluster, or that its operator does; plain data, so that a schedule can be printed and shortened. */
@@ -23,12 +24,16 @@ export type Fault =
   | { readonly kind: 'stall-agent'; readonly node: number; readonly whileMs: number }
   /** Between check and pet. */
   | { readonly kind: 'stall-keeper'; readonly node: number; readonly whileMs: number }
+  /** Null: it works again. */
+  | { readonly kind: 'watchdog-fails'; readonly node: number; readonly how: WatchdogTrouble | null }
   /** Its next agent has another bound. */
   | { readonly kind: 'bound'; readonly node: number; readonly fenceBoundMs: number; readonly restartMs: number }
   | { readonly kind: 'stop-corosync'; readonly node: number }
   | { readonly kind: 'continue-corosync'; readonly node: number }
   | { readonly kind: 'restart-corosync'; readonly node: number; readonly downMs: number }
   | { readonly kind: 'quorum-options'; readonly node: number; readonly options: readonly string[] }
+  /** Its corosync.conf stays as it is while those of the others change; false: it has the newest again. */
+  | { readonly kind: 'old-configuration'; readonly node: number; readonly kept: boolean }
   | { readonly kind: 'disk-hangs'; readonly node: number; readonly whileMs: number }
   | { readonly kind: 'disk-slow'; readonly node: number; readonly delayMs: number }
   | { readonly kind: 'disk-full'; readonly node: number; readonly full: boolean }
@@ -37,6 +42,8 @@ export type Fault =
   /** The store cannot be read any more; its agent is killed. */
   | { readonly kind: 'disk-lost'; readonly node: number; readonly restartMs: number }
   | { readonly kind: 'resource-dies'; readonly sid: string }
+  /** Started there by hand, or moved there; done only while nobody looks after it. */
+  | { readonly kind: 'by-hand'; readonly node: number; readonly sid: string }
   | {
       readonly kind: 'resource-behaves';
       readonly sid: string;
@@ -101,6 +108,8 @@ export function describeFault(fault: Fault): string {
       return `corosync.conf lists ${names(fault.nodes)}`;
     case 'resource-dies':
       return `${fault.sid} dies`;
+    case 'by-hand':
+      return `${fault.sid} is put on node${fault.node} by hand`;
     case 'resource-behaves':
       return `${fault.sid} ${fault.how}, ${Math.round(fault.rate * 100)} % of its calls (seed ${fault.seed})`;
     case 'device':

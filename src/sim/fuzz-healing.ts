@@ -1,5 +1,5 @@
 import type { Command } from '../core/cluster-state.js';
-import { differing, unsettled } from './liveness.js';
+import { differing, type Excuses, unsettled } from './liveness.js';
 import type { SimNode } from './sim-node.js';
 import type { World } from './world.js';
 
@@ -14,7 +14,7 @@ export class Healing {
   problems: readonly string[] = ['not looked at yet'];
   readonly nextLookMs = lookMs;
   readonly #world: World;
-  readonly #liars: ReadonlySet<string>;
+  readonly #excuses: Excuses;
   readonly #ask: (node: SimNode, command: Command) => Promise<boolean>;
   /** How often what was in error had its chance: `disabled` first, then as it was. */
   readonly #chances = new Map<string, number>();
@@ -22,9 +22,9 @@ export class Healing {
   #quiet = 0;
   #before = '';
 
-  constructor(world: World, liars: ReadonlySet<string>, ask: (node: SimNode, command: Command) => Promise<boolean>) {
+  constructor(world: World, excuses: Excuses, ask: (node: SimNode, command: Command) => Promise<boolean>) {
     this.#world = world;
-    this.#liars = liars;
+    this.#excuses = excuses;
     this.#ask = ask;
   }
 
@@ -34,7 +34,7 @@ export class Healing {
 
   look(): void {
     const asked = this.#operate();
-    this.problems = unsettled(this.#world, { liars: this.#liars });
+    this.problems = unsettled(this.#world, this.#excuses);
     const now = this.#signature();
     const isQuiet = !asked && this.problems.length === 0 && (now === this.#before || this.#isRestless());
     this.#quiet = isQuiet ? this.#quiet + 1 : 0;

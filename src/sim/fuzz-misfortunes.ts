@@ -80,11 +80,11 @@ function now(...faults: readonly Fault[]): Step[] {
   return faults.map((fault) => ({ afterMs: 0, fault }));
 }
 
-function node({ random, nodes }: Draft): number {
+export function node({ random, nodes }: Draft): number {
   return random.pick(nodes) ?? 1;
 }
 
-function others(nodeId: number, { nodes }: Draft): number[] {
+export function others(nodeId: number, { nodes }: Draft): number[] {
   return nodes.filter((other) => other !== nodeId);
 }
 
@@ -93,7 +93,7 @@ function split({ random, nodes }: Draft): number[][] {
   return [left, nodes.filter((nodeId) => !left.includes(nodeId))];
 }
 
-function isolate(nodeId: number, draft: Draft): Fault {
+export function isolate(nodeId: number, draft: Draft): Fault {
   return { kind: 'partition', groups: [[nodeId], others(nodeId, draft)] };
 }
 
@@ -103,7 +103,7 @@ function restart({ random }: Draft): number {
 }
 
 /** From well before to well after everybody gives the lost node up. */
-function aboutTheBound({ random, fenceBoundMs }: Draft): number {
+export function aboutTheBound({ random, fenceBoundMs }: Draft): number {
   return random.int(fenceBoundMs / 3, fenceBoundMs * 1.6);
 }
 
@@ -165,8 +165,8 @@ function stalledWhileLost(draft: Draft): Step[] {
 
 /** Just before its lease ends, for nearly as long as the watchdog lets it live: a third has passed since the last pet. */
 function repeatedStalls(lost: number, { random, fenceBoundMs }: Draft): Step[] {
-  const effectiveMs = Math.min(6_000, fenceBoundMs / 5);
-  const leaseMs = fenceBoundMs - 2 * effectiveMs - 2_000;
+  const effectiveMs = Math.floor(Math.min(6_000, fenceBoundMs / 6) / 1_000) * 1_000;
+  const leaseMs = fenceBoundMs - 3 * effectiveMs - 2_000;
   const atMs = Math.max(0, leaseMs - random.int(100, 2_500));
   const longestMs = (effectiveMs * 2) / 3;
   const whileMs = random.chance(0.7) ? longestMs - random.int(10, 400) : random.int(100, longestMs);

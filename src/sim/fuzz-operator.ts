@@ -77,7 +77,7 @@ function requested(random: Random): ResourceSettings['requested'] {
   return random.pick(['started', 'started', 'stopped', 'disabled', 'ignored'] as const) ?? 'started';
 }
 
-function addition(sid: string, draft: Draft): Command {
+export function addition(sid: string, draft: Draft): Command {
   const { random } = draft;
   const settings: ResourceSettings = {
     agent: 'sim',

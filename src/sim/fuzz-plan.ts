@@ -1,6 +1,7 @@
 import type { TimedFault } from './fault.js';
 import { type Draft, deviceMisfortunes, type Misfortune, misfortunes } from './fuzz-misfortunes.js';
 import { operatorFaults, sidsOf, startingCommands } from './fuzz-operator.js';
+import { unwatchedMisfortunes } from './fuzz-unwatched.js';
 import { Random, type Range } from './sim-random.js';
 import type { NetworkOptions, SimNodeOptions } from './world-options.js';
 
@@ -38,7 +39,9 @@ export function newPlan(seed: number, nodes?: number): FuzzPlan {
   const draft: Draft = { random, nodes: range(count), fenceBoundMs, sids, fragileNode: random.int(1, count) };
   const faults: TimedFault[] = startingCommands(draft).map((fault) => ({ atMs: bootstrapMs, fault }));
   const spared = random.chance(0.5) ? 'stores' : 'voters';
-  const possible = [...misfortunes, ...(device ? deviceMisfortunes : [])].filter(({ touches }) => touches !== spared);
+  const possible = [...misfortunes, ...unwatchedMisfortunes, ...(device ? deviceMisfortunes : [])].filter(
+    ({ touches }) => touches !== spared,
+  );
   const faultsEndMs = addFaults(draft, possible, bootstrapMs + random.int(0, 8_000), faults);
   faults.sort((a, b) => a.atMs - b.atMs);
   return {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { takeoverMs } from '../core/budget.js';
 import type { Command } from '../core/cluster-state.js';
+import type { Entry } from '../core/messages.js';
 import { FaultInjection } from './fault-injection.js';
 import { Healing } from './fuzz-healing.js';
 import type { FuzzPlan } from './fuzz-plan.js';
@@ -48,6 +49,8 @@ class FuzzRun {
   readonly #world: World;
   readonly #injection: FaultInjection;
   readonly #judge: PlacementJudge;
+  /** Of these Holdfast could not know, when it placed them last, that they run somewhere by hand. */
+  readonly #unseen = new Set<string>();
   readonly #ranMs = new Map<string, number>();
   #violation: FuzzViolation | null = null;
 
@@ -65,7 +68,10 @@ class FuzzRun {
       ...(log && { log }),
       observer: {
         violation: (violation) => this.#onViolation(violation),
-        committed: (entry) => this.#judge.committed(entry, this.#world.state),
+        committed: (entry) => {
+          this.#noteUnseen(entry);
+          this.#judge.committed(entry, this.#world.state);
+        },
         truth: ({ sid, nodeId, runs }) => {
           if (!runs) this.#ranMs.set(`${sid}/${nodeId}`, this.#world.nowMs);
         },
@@ -99,7 +105,8 @@ class FuzzRun {
     const world = this.#world;
     this.#injection.putRight(this.#plan.sids);
     const longestBoundMs = Math.max(...world.nodes.map(({ longestBoundMs }) => longestBoundMs));
-    const healing = new Healing(world, this.#injection.liars, (node, command) => this.#ask(node, command));
+    const excuses = { liars: this.#injection.liars, unseen: this.#unseen };
+    const healing = new Healing(world, excuses, (node, command) => this.#ask(node, command));
     const untilMs = world.nowMs + settleLimitMs(longestBoundMs);
     while (this.#violation === null && !healing.isDone) {
       if (world.nowMs >= untilMs) {
@@ -117,6 +124,18 @@ class FuzzRun {
     while (world.nowMs < untilMs && this.#violation === null) {
       await world.run(Math.min(untilMs, world.nowMs + sliceMs));
     }
+  }
+
+  /** Where it runs by hand is out of the view that places it. */
+  #noteUnseen({ command, epoch }: Entry): void {
+    if (command.type !== 'service-state' || command.state !== 'started') return;
+    const { sid, nodeId } = command;
+    const isUnseen = this.#world.nodes.some(
+      (node) =>
+        node.nodeId !== nodeId && node.runningByHand.has(sid) && node.agent?.node.cluster?.views.view?.epoch !== epoch,
+    );
+    if (isUnseen) this.#unseen.add(sid);
+    else this.#unseen.delete(sid);
   }
 
   /** Nobody knows where a liar runs before it is found there. */
@@ -137,6 +156,7 @@ class FuzzRun {
     if (rule === 'commit-without-quorum' && this.#world.nodes.some(({ stored }) => stored?.lost ?? true)) return;
     const ofLiars = named.length > 0 && named.every((sid) => this.#injection.liars.has(sid));
     if (ofLiars && excusedForLiars.has(rule)) return;
+    if (rule === 'runs-twice' && named.length > 0 && named.every((sid) => this.#unseen.has(sid))) return;
     this.#violate(rule, text);
   }
 

@@ -10,14 +10,16 @@ import type { World } from './world.js';
 export interface Excuses {
   /** They have said what was not so, so what Holdfast thinks of them need not be true. */
   readonly liars: ReadonlySet<string>;
+  /** They were put somewhere by hand where nobody could see it, and run there beside the place that they were given. */
+  readonly unseen: ReadonlySet<string>;
 }
 
 /** What is not as it should be, a sentence each; empty: all is well. */
-export function unsettled(world: World, { liars }: Excuses): string[] {
+export function unsettled(world: World, { liars, unseen }: Excuses): string[] {
   const { state } = world;
   const rules = rulesInForce(state);
   const ofServices = Object.values(state.services)
-    .filter(({ sid }) => !liars.has(sid))
+    .filter(({ sid }) => !liars.has(sid) && !unseen.has(sid))
     .flatMap((service) => ofService(world, rules, service));
   return [...ofNodes(world), ...ofServices];
 }

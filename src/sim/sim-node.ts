@@ -69,6 +69,8 @@ export class SimNode implements Witness {
   longestBoundMs: number;
   /** Switched on in this machine's corosync.conf. */
   quorumOptions: readonly string[];
+  /** The rest of its corosync.conf, while it is older than that of the others; null: it is the newest. */
+  oldConfiguration: ClusterConfiguration | null = null;
   /** Since when it reaches no quorum in truth; null: it does, or is off. */
   cutSinceMs: number | null = null;
   /** Requests for a reset are granted; false: only the watchdog resets it. */
@@ -139,6 +141,11 @@ export class SimNode implements Witness {
   /** Of that, what `setRunning` has started: nobody answers for it. */
   get runningByHand(): ReadonlySet<string> {
     return this.#byHand;
+  }
+
+  /** Something is being done with it here: whoever looks sees that. */
+  isBusyWith(sid: string): boolean {
+    return (this.#busyUntilMs.get(sid) ?? 0) > this.#world.timeline.nowMs;
   }
 
   /** Null: none runs. */

@@ -12,6 +12,9 @@ export interface DeviceFacts {
   readonly maxTimeoutS: number;
 }
 
+/** `open`: another has it; `timeout`: it takes no timeout; `pets`: it ignores them. */
+export type WatchdogTrouble = 'open' | 'timeout' | 'pets';
+
 /** What a device that nobody has given a timeout counts from, seconds. */
 const defaultTimeoutS = 30;
 
@@ -22,6 +25,8 @@ export class SimWatchdogDevice {
   petMs = 0;
   counts = false;
   timeoutS = defaultTimeoutS;
+  /** What does not work with it; null: everything does. */
+  trouble: WatchdogTrouble | null = null;
   readonly #timeline: Timeline;
   readonly #fires: () => void;
   #expiry: SimEvent | null = null;
@@ -224,8 +229,10 @@ export class SimKeeper implements Watchdog {
     if (this.#state === 'expired') throw failed('its lease has expired');
     if (leaseDeadlineMs <= nowMs || leaseDeadlineMs > nowMs + leaseMs) throw failed('the lease is over');
     const { minTimeoutS, maxTimeoutS } = device.facts;
+    if (device.trouble === 'open') throw failed('EBUSY: another process has it');
     device.open();
     this.#state = 'open';
+    if (device.trouble === 'timeout') throw failed('it does not take the timeout');
     if (timeoutS < minTimeoutS || (maxTimeoutS > 0 && timeoutS > maxTimeoutS)) throw failed('it rounds the timeout');
     device.setTimeout(timeoutS);
     this.#leaseMs = leaseMs;
@@ -293,7 +300,8 @@ export class SimKeeper implements Watchdog {
   }
 
   #pet(): void {
-    this.#world.device.pet();
+    const { device } = this.#world;
+    if (device.trouble !== 'pets') device.pet();
     this.#lastPetMs = this.#world.clock.exactMs();
     this.#pets++;
   }

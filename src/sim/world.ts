@@ -182,7 +182,19 @@ export class World {
     this.#noteReach();
   }
 
+  /** Its corosync.conf is not changed with the others' from now on; false: it is as new as theirs again. */
+  keepConfiguration(which: string | number, kept: boolean): void {
+    const node = this.node(which);
+    node.oldConfiguration = kept ? this.#configurationOf(node) : null;
+    this.reload();
+  }
+
   #configurationOf(node: SimNode): ClusterConfiguration {
+    const { oldConfiguration, quorumOptions } = node;
+    return oldConfiguration === null ? this.#newestConfiguration(node) : { ...oldConfiguration, quorumOptions };
+  }
+
+  #newestConfiguration(node: SimNode): ClusterConfiguration {
     return {
       localNodeId: node.nodeId,
       clusterName: 'simulated',
@@ -316,11 +328,16 @@ export class World {
     for (const node of this.nodes) this.#noteCut(node, this.#reachesQuorum(node));
   }
 
+  /** By the newest corosync.conf, or by one that somebody has still. */
   #reachesQuorum(node: SimNode): boolean {
     if (!this.#nodeList.has(node.nodeId)) return false;
-    const inReach = this.#listed().filter((other) => this.network.reaches(node.corosync, other.corosync));
-    const votes = inReach.reduce((sum, other) => sum + other.votes, this.device?.votesFor(inReach) ?? 0);
-    return votes > this.#expectedVotes() / 2;
+    const older = this.nodes.flatMap(({ oldConfiguration }) => oldConfiguration ?? []);
+    const inReach = this.nodes.filter((other) => this.network.reaches(node.corosync, other.corosync));
+    const deviceVotes = this.device?.votesFor(inReach) ?? 0;
+    return [this.#electorate(), ...older].some(({ nodes, expectedVotes }) => {
+      const voters = nodes.filter(({ nodeId }) => inReach.some((other) => other.nodeId === nodeId));
+      return voters.reduce((sum, { votes }) => sum + votes, deviceVotes) > expectedVotes / 2;
+    });
   }
 
   #noteCut(node: SimNode, quorate: boolean): void {
