@@ -193,7 +193,7 @@ t.test('timing', async (t) => {
   t.same(renderTiming(fittingTiming, plain), [
     'NAME             VALUE  SOURCE',
     'fenceBoundMs  60000 ms  configuration',
-    'leaseMs       46000 ms  fenceBoundMs − 2·T_eff − 2 000',
+    'leaseMs       40000 ms  fenceBoundMs − 3·T_eff − 2 000',
     '',
     'The times fit.',
   ]);

@@ -16,14 +16,14 @@ t.test('the budget of the design at 60 s', async (t) => {
   t.match(budget, {
     timeoutS: 6,
     effectiveMs: 6_000,
-    leaseMs: 46_000,
+    leaseMs: 40_000,
     takeoverMs: 61_061,
     petIntervalMs: 2_000,
     problems: [],
   });
   t.match(
     deriveBudget({ ...usual, kappa: 2 }),
-    { timeoutS: 3, effectiveMs: 6_000, leaseMs: 46_000 },
+    { timeoutS: 3, effectiveMs: 6_000, leaseMs: 40_000 },
     'a chip that expires twice gets half the timeout',
   );
 });
@@ -32,7 +32,8 @@ t.test('what does not fit is refused, with the value to change', async (t) => {
   const [problem] = deriveBudget({ ...usual, fenceBoundMs: 15_000 }).problems;
   t.match(problem, /fenceBoundMs 15000 leaves a lease of 7000 ms/);
   const needed = Number(/set fenceBoundMs to (\d+)/.exec(problem ?? '')?.[1]);
-  t.equal(needed, 20_030);
+  t.equal(needed, 23_030);
+  t.same(deriveBudget({ ...usual, fenceBoundMs: needed }).problems, [], 'what is named does fit');
   const slowChip = deriveBudget({
     ...usual,
     fenceBoundMs: 15_000,
@@ -56,7 +57,7 @@ t.test('a dead node has been reset before any survivor stops waiting, on every d
         const budget = deriveBudget({ ...usual, fenceBoundMs, kappa, minTimeoutS });
         if (budget.problems.length > 0) return true;
         // True time from the grant: the dying node's clock may be slow, the waiting one's fast.
-        const deadByMs = (budget.leaseMs + 2 * budget.effectiveMs) / (1 + slow);
+        const deadByMs = (budget.leaseMs + 3 * budget.effectiveMs) / (1 + slow);
         const waitedMs = takeoverMs(fenceBoundMs) / (1 + fast);
         const petsInTime =
           budget.petIntervalMs <= budget.timeoutS * 500 && budget.petIntervalMs * 2 <= budget.effectiveMs;

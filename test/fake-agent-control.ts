@@ -138,7 +138,7 @@ export const someExplanation: Explanation = {
 export const fittingTiming: TimingReport = {
   lines: [
     { name: 'fenceBoundMs', valueMs: 60_000, source: 'configuration' },
-    { name: 'leaseMs', valueMs: 46_000, source: 'fenceBoundMs − 2·T_eff − 2 000' },
+    { name: 'leaseMs', valueMs: 40_000, source: 'fenceBoundMs − 3·T_eff − 2 000' },
   ],
   fits: true,
   problems: [],

@@ -64,7 +64,7 @@ t.test('a run that failed says why', async (t) => {
 
 t.test('arguments', async (t) => {
   const names = ['a', 'b', 'c'];
-  t.same(parseArguments([], names), { only: names, times: 5, boundMs: 15_000, labs: 2, json: null });
+  t.same(parseArguments([], names), { only: names, times: 5, boundMs: 18_000, labs: 2, json: null });
   t.match(parseArguments(['--only', 'c,a', '--times', '1'], names), { only: ['a', 'c'], times: 1 });
   t.equal(parseArguments(['--help'], names), null);
   t.throws(() => parseArguments(['--only', 'd'], names), { message: "there is no fault 'd': use a, b, c" });

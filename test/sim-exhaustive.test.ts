@@ -22,7 +22,7 @@ t.test('the coarse rules are the core’s, rounded in the direction that hurts',
     t.equal(rules.renewed(2, rules.leaseSteps), 2, 'and never goes back');
     t.equal(
       rules.silenceCap,
-      rules.leaseSteps + 2 * rules.resetSteps + 1,
+      rules.leaseSteps + 3 * rules.resetSteps + 1,
       'a takeover waits just one step longer than a node can live',
     );
   }

@@ -25,17 +25,15 @@ t.test('some seeds break no rule', async (t) => {
   }
 });
 
-/** Agents believe that their watchdogs reset in half the time, and the keeper stalls when that matters. */
+/** Agents believe that their watchdogs reset in half the time; the keeper stalls, and the agent dies, when that matters. */
 function withLyingWatchdogs(): FuzzPlan {
   const plan = newPlan(1, 3);
-  const stalls = [14_500, 15_500, 16_000].map(
-    (atMs) => ({ atMs, fault: { kind: 'stall-keeper', node: 1, whileMs: 4_500 } }) as const,
-  );
   const faults: TimedFault[] = [
     { atMs: 4_000, fault: { kind: 'ask', node: 1, command: add('vm:1') } },
     ...[1, 2, 3].map((node) => ({ atMs: 4_000, fault: { kind: 'reset-broken', node, broken: true } }) as const),
     { atMs: 10_000, fault: { kind: 'partition', groups: [[1], [2], [3]] } },
-    ...stalls,
+    { atMs: 15_400, fault: { kind: 'stall-keeper', node: 1, whileMs: 3_300 } },
+    { atMs: 22_500, fault: { kind: 'kill-agent', node: 1, restartMs: null } },
     { atMs: 40_000, fault: { kind: 'heal' } },
   ];
   const nodes = plan.nodes.map((node) => ({ ...node, kappa: 2, kappaTold: 1 }) as const);

@@ -169,14 +169,17 @@ t.test('rules that are broken are seen', async (t) => {
   for (const node of twice.nodes) node.setRunning('vm:1', true);
   t.same(rules(twice), ['runs-twice']);
 
-  // Twice the timeout to fire, and nobody knows; the keeper stalls just before the end of the lease.
+  // Twice the timeout to fire, and nobody knows; the keeper stalls just before the end of the lease, and the dying
+  // agent's pet comes as late as it can.
   const kappa = await running(['vm:1'], {}, { kappa: 2, kappaTold: 1 });
   const [host] = kappa.where('vm:1');
   if (host === undefined) throw new Error('it does not run');
   host.resetWorks = false;
   kappa.networkOff(host.name);
-  await kappa.runFor(43_500);
+  await kappa.runFor(37_500);
   host.stallKeeper(9_500);
+  await kappa.runFor(19_000);
+  host.killAgent();
   await kappa.runFor(90_000);
   t.same(rules(kappa), ['outlives-bound', 'fenced-alive', 'runs-twice']);
 

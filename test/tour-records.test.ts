@@ -104,7 +104,7 @@ t.test('the table says what did not hold', async (t) => {
 
 t.test('arguments', async (t) => {
   const names = ['rules', 'moves'];
-  t.strictSame(parseArguments([], names), { json: false, boundMs: 15_000, only: names, keepLogs: false });
+  t.strictSame(parseArguments([], names), { json: false, boundMs: 18_000, only: names, keepLogs: false });
   t.match(parseArguments(['--only', 'moves', '--json', '--bound', '60000'], names), {
     json: true,
     boundMs: 60_000,
@@ -112,6 +112,6 @@ t.test('arguments', async (t) => {
   });
   t.equal(parseArguments(['--help'], names), null);
   t.throws(() => parseArguments(['--only', 'x'], names), /there is no step 'x': use rules, moves/);
-  t.throws(() => parseArguments(['--bound', '14999'], names), /not a whole number from 15000/);
+  t.throws(() => parseArguments(['--bound', '17999'], names), /not a whole number from 18000/);
   t.throws(() => parseArguments(['extra'], names), /extra/);
 });

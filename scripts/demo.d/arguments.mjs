@@ -1,9 +1,9 @@
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-/** Below 15 s the lease is too short for corosync to form a new membership in it; above 600 s holdfastd refuses. */
-export const boundLimitsMs = { min: 15_000, max: 600_000 };
-export const defaultBoundMs = 15_000;
+/** Below 18 s the lease is too short for corosync to regroup in it, or the watchdog's time for an agent to be restarted in; above 600 s holdfastd refuses. */
+export const boundLimitsMs = { min: 18_000, max: 600_000 };
+export const defaultBoundMs = 18_000;
 
 export const usage = `usage: scripts/demo [--bound TIME] [--keep]
 
@@ -11,7 +11,7 @@ Three nodes on this machine, a floating IP with a web server on it, a client tha
 cut off the network; watch how it resets itself and how another node takes over. Nothing of this machine is at risk:
 the nodes live in namespaces, and their watchdogs are emulated.
 
-  --bound TIME  a node without quorum is reset within it: 15s (default, all is over in about 45 s) to 600s; 60s is the
+  --bound TIME  a node without quorum is reset within it: 18s (default, all is over in about 45 s) to 600s; 60s is the
                 real thing
   --keep        leaves the cluster up at the end, and says how to talk to it
   --help        this
@@ -46,7 +46,7 @@ function boundOf(text) {
   const boundMs = Number(digits) * unitsMs[unit];
   if (boundMs < boundLimitsMs.min) {
     throw new UsageError(
-      `--bound is ${text}, but below 15s the lease is too short for corosync to regroup in it: write 15s`,
+      `--bound is ${text}, but below 18s the lease is too short for corosync to regroup in it: write 18s`,
     );
   }
   if (boundMs > boundLimitsMs.max)

@@ -6,7 +6,7 @@ Injects faults into clusters of three machines in namespaces on this one (script
 emulated watchdog each, and measures from outside. Needs root; scripts/setup installs what else is missing.
   --only NAME   only these faults
   --times N     runs of each fault, 1 to 1000 (5); power-loss runs four times as often
-  --bound MS    fenceBoundMs, 15000 to 600000 (15000)
+  --bound MS    fenceBoundMs, 18000 to 600000 (18000)
   --labs N      clusters at a time, 1 to 8 (2)
   --json FILE   writes every run's figures there
 Exits with 0 only if every expectation held.`;
@@ -31,7 +31,7 @@ export function parseArguments(argv, names) {
   return {
     only: only.length === 0 ? names : names.filter((name) => only.includes(name)),
     times: whole('--times', values.times ?? '5', 1, 1_000),
-    boundMs: whole('--bound', values.bound ?? '15000', 15_000, 600_000),
+    boundMs: whole('--bound', values.bound ?? '18000', 18_000, 600_000),
     labs: whole('--labs', values.labs ?? '2', 1, 8),
     json: values.json ?? null,
   };

@@ -3,7 +3,7 @@ settings='N NODE TOKEN COEF EXTRA_TOTEM EXTRA_QUORUM BOUND KAPPA NOAGENT AGENT A
 
 default_settings() {
   NODE=$(readlink -f "$(type -P node)") || die 'node is missing: scripts/setup says what is needed'
-  : "${TOKEN:=1000}" "${COEF:=0}" "${EXTRA_TOTEM:=}" "${EXTRA_QUORUM:=}" "${BOUND:=15000}" "${KAPPA:=}"
+  : "${TOKEN:=1000}" "${COEF:=0}" "${EXTRA_TOTEM:=}" "${EXTRA_QUORUM:=}" "${BOUND:=18000}" "${KAPPA:=}"
   : "${NOAGENT:=}" "${AGENT:=$root/dist/bundle/bin/holdfastd.js}" "${AGENT_ENV:=}" "${RESTART_MS:=300}" "${BOOT_DELAY_MS:=3000}" "${DISK_KB:=16384}" "${LOG_LEVEL:=info}"
   local name
   for name in TOKEN COEF BOUND RESTART_MS BOOT_DELAY_MS DISK_KB; do

@@ -7,7 +7,7 @@ A cluster of three machines in namespaces, driven by the CLI through rules, move
 every policy, a rolling reboot, a node's death and an end of the whole cluster; after each, what runs where is looked at
 without asking an agent. Needs root; scripts/setup installs what else is missing.
   --json        narrates on standard error, and prints one object on standard output at the end
-  --bound MS    fenceBoundMs, 15000 to 60000 (15000)
+  --bound MS    fenceBoundMs, 18000 to 60000 (18000)
   --only STEP   setup and these steps only
   --keep-logs   copies the logs also when all has held
 Exits with 0 only if everything held.`;
@@ -27,9 +27,9 @@ export function parseArguments(argv, names) {
   for (const name of only) {
     if (!names.includes(name)) throw new Error(`there is no step '${name}': use ${names.join(', ')}`);
   }
-  const bound = values.bound ?? '15000';
-  if (!/^\d{5}$/.test(bound) || Number(bound) < 15_000 || Number(bound) > 60_000) {
-    throw new Error(`--bound is '${bound}', not a whole number from 15000 to 60000`);
+  const bound = values.bound ?? '18000';
+  if (!/^\d{5}$/.test(bound) || Number(bound) < 18_000 || Number(bound) > 60_000) {
+    throw new Error(`--bound is '${bound}', not a whole number from 18000 to 60000`);
   }
   return {
     json: values.json === true,

@@ -31,6 +31,14 @@ export interface Budget {
 
 /** Longest T_eff that is aimed at, milliseconds: short enough to ride out, long enough to restart an agent. */
 const targetEffectiveMs = 6_000;
+/**
+ * How often T_eff may pass after the lease has run out. A keeper that stalls between check and pet pets up to T_eff
+ * late; if the machine's own reset then does not work and the agent is killed, closing the device pets once more; only
+ * then does the watchdog get its time. (The design's two are short by one: the exhaustive search shows the schedule.)
+ */
+const expiriesAfterLease = 3;
+/** T_eff is at most this part of the bound, so that the expiries leave a lease of half of it. */
+const longestPartOfBound = 6;
 /** From the expiry to a machine that runs nothing any more. */
 const resetTimeMs = 2_000;
 /** Time to form a view and to get heartbeats echoed once corosync has reformed. */
@@ -45,11 +53,9 @@ export function takeoverMs(fenceBoundMs: number): number {
 
 export function deriveBudget(input: BudgetInput): Budget {
   const { fenceBoundMs, kappa } = input;
-  const wantedS = Math.floor(Math.min(targetEffectiveMs, fenceBoundMs / 5) / kappa / 1_000);
-  const upperS = input.maxTimeoutS > 0 ? input.maxTimeoutS : Number.POSITIVE_INFINITY;
-  const timeoutS = Math.min(Math.max(wantedS, input.minTimeoutS, 1), upperS);
+  const timeoutS = timeoutOfS(input, fenceBoundMs);
   const effectiveMs = timeoutS * kappa * 1_000;
-  const leaseMs = fenceBoundMs - 2 * effectiveMs - resetTimeMs;
+  const leaseMs = fenceBoundMs - expiriesAfterLease * effectiveMs - resetTimeMs;
   const rideThroughMs = input.tokenMs + input.consensusMs + (input.deviceSyncTimeoutMs ?? 0) + reformMarginMs;
   return {
     fenceBoundMs,
@@ -59,12 +65,25 @@ export function deriveBudget(input: BudgetInput): Budget {
     leaseMs,
     rideThroughMs,
     takeoverMs: takeoverMs(fenceBoundMs),
-    problems: leaseMs >= rideThroughMs ? [] : [shortLease(input, effectiveMs, leaseMs, rideThroughMs)],
+    problems: leaseMs >= rideThroughMs ? [] : [shortLease(input, leaseMs, rideThroughMs)],
   };
 }
 
-function shortLease(input: BudgetInput, effectiveMs: number, leaseMs: number, rideThroughMs: number): string {
-  const neededMs = rideThroughMs + 2 * effectiveMs + resetTimeMs;
+function timeoutOfS({ kappa, minTimeoutS, maxTimeoutS }: BudgetInput, fenceBoundMs: number): number {
+  const wantedS = Math.floor(Math.min(targetEffectiveMs, fenceBoundMs / longestPartOfBound) / kappa / 1_000);
+  const upperS = maxTimeoutS > 0 ? maxTimeoutS : Number.POSITIVE_INFINITY;
+  return Math.min(Math.max(wantedS, minTimeoutS, 1), upperS);
+}
+
+/** The smallest bound that fits: a longer one may also get the device a longer timeout. */
+function neededBoundMs(input: BudgetInput, rideThroughMs: number, boundMs = input.fenceBoundMs): number {
+  const effectiveMs = timeoutOfS(input, boundMs) * input.kappa * 1_000;
+  const neededMs = rideThroughMs + expiriesAfterLease * effectiveMs + resetTimeMs;
+  return neededMs <= boundMs ? boundMs : neededBoundMs(input, rideThroughMs, neededMs);
+}
+
+function shortLease(input: BudgetInput, leaseMs: number, rideThroughMs: number): string {
+  const neededMs = neededBoundMs(input, rideThroughMs);
   const device = input.deviceSyncTimeoutMs ? ` + quorum device ${input.deviceSyncTimeoutMs}` : '';
   return (
     `fenceBoundMs ${input.fenceBoundMs} leaves a lease of ${leaseMs} ms, but corosync may need ${rideThroughMs} ms to reform ` +
@@ -85,7 +104,7 @@ export function budgetLines(input: BudgetInput, budget: Budget, kappaSource: str
     {
       name: 'watchdog timeout',
       valueMs: budget.timeoutS * 1_000,
-      source: 'min(6 s, fence bound / 5) / kappa, in the limits of the device',
+      source: `min(6 s, fence bound / ${longestPartOfBound}) / kappa, in the limits of the device`,
     },
     {
       name: 'effective reset time (T_eff)',
@@ -97,7 +116,7 @@ export function budgetLines(input: BudgetInput, budget: Budget, kappaSource: str
       valueMs: budget.petIntervalMs,
       source: 'T_eff / 3, at least 500 ms, at most half the timeout',
     },
-    { name: 'lease', valueMs: budget.leaseMs, source: 'fence bound − 2 × T_eff − 2000' },
+    { name: 'lease', valueMs: budget.leaseMs, source: `fence bound − ${expiriesAfterLease} × T_eff − ${resetTimeMs}` },
     { name: 'corosync token', valueMs: input.tokenMs, source: 'cmap runtime.config.totem.token' },
     { name: 'corosync consensus', valueMs: input.consensusMs, source: 'cmap runtime.config.totem.consensus' },
     ...deviceLines(input),

@@ -184,7 +184,7 @@ function inputOf(world: ManagerWorld, memory: ManagerInput['memory']): ManagerIn
       ]),
     ),
     serviceLoads: new Map(),
-    leaseMs: 46_000,
+    leaseMs: 40_000,
     nowMs: 1_000_000,
     memory,
   };

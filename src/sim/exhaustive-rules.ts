@@ -49,7 +49,7 @@ const originMs = 1_000_000_000;
 const stepsLimit = 14;
 
 /** Worlds in which T_eff is one step, or two with a chip that resets at twice its timeout. */
-export const boundMsByKappa = { 1: 14_000, 2: 20_000 } as const;
+export const boundMsByKappa = { 1: 17_000, 2: 26_000 } as const;
 
 export function coarseRules(kappa: 1 | 2): CoarseRules {
   const fenceBoundMs = boundMsByKappa[kappa];
