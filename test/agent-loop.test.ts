@@ -260,6 +260,63 @@ t.test('an agent that ends with something running leaves the watchdog armed', as
   t.notOk(all.watchdog.calls.includes('release'));
 });
 
+t.test('a shutdown that was prepared is told to whoever asks, also later', async (t) => {
+  const all = await leading();
+  all.agent.request(add('ocf:web')).catch(() => undefined);
+  await all.settle();
+  const asked = codeOf(all.agent.prepareShutdown('poweroff'));
+  await all.settle();
+  t.equal(await asked, null);
+  t.strictSame([...all.driver.running], []);
+  t.equal(all.watchdog.calls.at(-1), 'release');
+  t.equal(await codeOf(all.agent.prepareShutdown('poweroff')), null);
+});
+
+t.test('of a shutdown with something that cannot be stopped nobody is told that it is prepared', async (t) => {
+  const all = await leading();
+  all.agent.request(add('ocf:web')).catch(() => undefined);
+  await all.settle();
+  all.driver.stopFailure = 'it hangs';
+  const asked = codeOf(all.agent.prepareShutdown('poweroff'));
+  await all.settle(10_000);
+  t.equal(await asked, 'HF_AGENT');
+  t.equal(await codeOf(all.agent.prepareShutdown('poweroff')), 'HF_AGENT', 'whoever asks later hears the same');
+  t.notOk(all.watchdog.calls.includes('release'));
+});
+
+t.test('an agent that fails, or knows of nothing, lets nobody wait for a shutdown', async (t) => {
+  const all = await leading();
+  all.agent.request(add('ocf:web')).catch(() => undefined);
+  await all.settle();
+  all.driver.hangs = true;
+  const asked = codeOf(all.agent.prepareShutdown('reboot'));
+  all.store.failure = new TypeError('a defect');
+  await all.settle(5_000);
+  t.match(all.failures, [{ message: 'a defect' }]);
+  t.equal(await Promise.race([asked, new Promise(setImmediate)]), 'HF_BUSY');
+  const alone = world(undefined, { connects: false });
+  const unknown = codeOf(alone.agent.prepareShutdown('reboot'));
+  await alone.settle(10_000);
+  t.equal(await Promise.race([unknown, new Promise(setImmediate)]), 'HF_NO_QUORUM', 'without corosync so far');
+});
+
+t.test('loads are told every ten seconds, and what cannot be measured harms nobody', async (t) => {
+  let measured = 0;
+  const node = () => {
+    if (++measured === 2) throw new Error('too many open files');
+    return { cpus: 4, memoryBytes: 8, usedCpus: measured, usedMemoryBytes: 1 };
+  };
+  const all = world(undefined, { loads: { node, otherGuests: () => 0, service: () => null } });
+  const told = () => all.agent.node.cluster?.peers.get(1)?.load?.node.usedCpus ?? null;
+  await all.settle();
+  t.strictSame([measured, told()], [1, 1]);
+  await all.settle(10_000);
+  t.strictSame([measured, told()], [2, 1]);
+  t.match(all.logged.at(-1), { level: 'warn', text: /loads of this node cannot be measured/ });
+  await all.settle(10_000);
+  t.strictSame([measured, told(), all.failures], [3, 3, []]);
+});
+
 /** As the status shows them. */
 function warnings({ agent, clock }: World): readonly string[] {
   return statusReport({

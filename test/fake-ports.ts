@@ -173,6 +173,8 @@ export class FakeDriver implements ResourceDriver {
   defect: Error | null = null;
   /** Why nothing can ever start here. */
   startFailure: string | null = null;
+  /** Why nothing stops here. */
+  stopFailure: string | null = null;
   /** Operations take for ever. */
   hangs = false;
 
@@ -186,6 +188,9 @@ export class FakeDriver implements ResourceDriver {
     if (this.hangs) await new Promise(() => undefined);
     if (operation === 'start' && this.startFailure !== null) {
       return { outcome: 'error', permanent: true, detail: this.startFailure, durationMs: 1 };
+    }
+    if (operation === 'stop' && this.stopFailure !== null) {
+      return { outcome: 'error', permanent: false, detail: this.stopFailure, durationMs: 1 };
     }
     if (operation === 'start') this.running.add(sid);
     if (operation === 'stop') this.running.delete(sid);
@@ -224,8 +229,14 @@ export interface World {
   settle(ms?: number): Promise<void>;
 }
 
+/** What there is besides: by default a corosync that answers, and no loads. */
+export interface Surroundings {
+  readonly connects?: boolean;
+  readonly loads?: AgentPorts['loads'];
+}
+
 /** A started agent, with a view of its own once `settle`d; `record` is what its store held. */
-export function world(record = blankRecord(false)): World {
+export function world(record = blankRecord(false), { connects = true, loads = null }: Surroundings = {}): World {
   const clock = new FakeClock();
   const cluster = new FakeCluster();
   const store = new FakeStore();
@@ -240,7 +251,7 @@ export function world(record = blankRecord(false)): World {
     store,
     watchdog,
     drivers: new Map([[driver.type, driver]]),
-    loads: null,
+    loads,
     log: { info: log('info'), warn: log('warn'), error: log('error'), fatal: log('fatal') },
     lastWords: async () => undefined,
   };
@@ -256,7 +267,7 @@ export function world(record = blankRecord(false)): World {
   };
   const agent = new WatchedAgent(options, record, ports, (error) => failures.push(error));
   agent.start();
-  cluster.connect();
+  if (connects) cluster.connect();
   const settle = async (ms = 2_000): Promise<void> => {
     for (let passedMs = 0; passedMs < ms; passedMs += 50) {
       clock.advance(50);

@@ -1,23 +1,23 @@
 import { AssertionError } from '../core/assert.js';
-import type { ApplyResult, Command, ServiceRecord } from '../core/cluster-state.js';
+import type { ApplyResult, Command } from '../core/cluster-state.js';
 import type { Effect, Notice } from '../core/effects.js';
 import { HoldfastError } from '../core/errors.js';
 import type { DurableRecord } from '../core/log.js';
-import type { Operation } from '../core/lrm.js';
-import type { OperationOutcome } from '../core/lrm-outcome.js';
-import type { Entry, Message } from '../core/messages.js';
+import type { Entry, LoadReport, Message } from '../core/messages.js';
 import { newNode, step } from '../core/node.js';
 import type { NodeEvent, NodeOptions, NodeState } from '../core/node-state.js';
 import type { Clock } from '../ports/clock.js';
 import type { Cluster, ClusterEvent } from '../ports/cluster.js';
 import type { LoadMeter } from '../ports/load-meter.js';
-import type { OperationResult, ResourceDriver } from '../ports/resource-driver.js';
+import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { Watchdog } from '../ports/watchdog.js';
 import type { Decision } from './control.js';
 import { decisionOf } from './decisions.js';
-import { loadReport } from './load-report.js';
+import { LoadReporter } from './load-report.js';
+import { operate } from './resource-operation.js';
 import { describe, flat } from './sentences.js';
+import { ShutdownPreparation } from './shutdown-preparation.js';
 import type { AgentEvent } from './status.js';
 import { WatchdogTurn } from './watchdog-turn.js';
 import { type MessageCodec, type MessageDecoder, wireCodec } from './wire.js';
@@ -57,8 +57,6 @@ const agentLimits = { pendingRequests: 256, subscribers: 64, requestMs: 20_000, 
 
 /** By the leader's wall clock; only for people. */
 const oldNewsS = 5;
-/** How often nodes tell what they carry. */
-const loadIntervalMs = 10_000;
 /** How often the core is asked what time makes due. */
 const tickMs = 250;
 
@@ -77,8 +75,9 @@ export class Agent {
   /** Null without a watchdog. */
   readonly #watchdogTurn: WatchdogTurn | null;
   readonly #decisions: Decision[] = [];
-  readonly #awaitingShutdown: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
-  #lastLoadMs = Number.NEGATIVE_INFINITY;
+  readonly #shutdown = new ShutdownPreparation(() => this.#watchdogTurn?.done ?? Promise.resolve());
+  /** Null: loads are not known. */
+  readonly #loads: LoadReporter | null;
   #connected = false;
   #waitingFor: string | null = null;
   #storeProblem: string | null = null;
@@ -97,6 +96,7 @@ export class Agent {
     const { watchdog } = ports;
     const told = { event: (event: NodeEvent) => this.dispatch(event), failed: (error: Error) => this.#fail(error) };
     this.#watchdogTurn = watchdog && new WatchdogTurn(watchdog, this.node, told);
+    this.#loads = ports.loads && new LoadReporter(ports.loads);
   }
 
   start(): void {
@@ -162,18 +162,19 @@ export class Agent {
 
   /**
    * Prepares the machine's shutdown by the shutdown policy; resolves when nothing runs here any more and the watchdog is
-   * released. Rejects if something could not be stopped: then the watchdog stays armed.
+   * released. Rejects if something could not be stopped: then the watchdog stays armed; and if this agent does not know
+   * what runs here, or does nothing any more.
    */
   prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void> {
     if (this.#failed !== null || this.#stopped) {
       return Promise.reject(new HoldfastError('HF_BUSY', 'this agent does nothing any more'));
     }
-    if (this.#awaitingShutdown.length >= agentLimits.pendingRequests) {
-      return Promise.reject(new HoldfastError('HF_BUSY', 'too many wait for the shutdown already'));
+    if (this.node.cluster === null) {
+      const text =
+        'corosync has not answered since this agent started: it does not know what runs here, and stops nothing';
+      return Promise.reject(new HoldfastError('HF_NO_QUORUM', text));
     }
-    const prepared = this.node.shutdown?.prepared === true;
-    if (prepared) return this.#watchdogTurn?.done ?? Promise.resolve();
-    const done = new Promise<void>((resolve, reject) => this.#awaitingShutdown.push({ resolve, reject }));
+    const done = this.#shutdown.wait();
     this.dispatch({ type: 'shutdown', kind });
     return done;
   }
@@ -190,16 +191,26 @@ export class Agent {
     await this.#watchdogTurn?.done;
     this.#stopped = true;
     for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the agent has ended');
-    for (const done of this.#awaitingShutdown.splice(0))
-      done.reject(new HoldfastError('HF_BUSY', 'the agent has ended'));
+    this.#shutdown.abandon('the agent has ended');
     await this.#ports.cluster.close();
   }
 
   #tick(): void {
-    this.#measureLoads();
+    const load = this.#loadsDue();
+    if (load !== null) this.dispatch({ type: 'load', load });
     this.dispatch({ type: 'tick' });
     this.#tellWaiting();
     this.#cancelTick = this.#ports.clock.after(tickMs, () => this.#tick());
+  }
+
+  /** Loads only help to choose: that they cannot be measured ends nothing. */
+  #loadsDue(): LoadReport | null {
+    try {
+      return this.#loads?.due(this.node, this.#ports.clock.bootMs()) ?? null;
+    } catch (error) {
+      this.#ports.log.warn({ err: error }, 'the loads of this node cannot be measured');
+      return null;
+    }
   }
 
   /** Why there is no view, once for each reason. */
@@ -216,6 +227,7 @@ export class Agent {
     this.#failed = error;
     this.#ports.log.fatal({ err: error }, `${error.message}: this agent does nothing any more, and its lease runs out`);
     for (const requestId of this.#requests.keys()) this.#unknown(requestId, 'the agent has failed');
+    this.#shutdown.abandon(`this agent has failed, and stops nothing any more (${error.message})`);
     this.#onFailure(error);
   }
 
@@ -276,7 +288,7 @@ export class Agent {
         this.#notice(effect.notice);
         break;
       case 'prepared':
-        this.#prepared(effect.clean);
+        this.#shutdown.over(effect.clean);
         break;
       default:
         this.#watchdogTurn?.carryOut(effect);
@@ -377,24 +389,6 @@ export class Agent {
     this.#settle(requestId, (request) => request.reject(new HoldfastError('HF_OUTCOME_UNKNOWN', text)));
   }
 
-  #prepared(clean: boolean): void {
-    const released = this.#watchdogTurn?.done ?? Promise.resolve();
-    for (const { resolve, reject } of this.#awaitingShutdown.splice(0)) {
-      if (clean) released.then(resolve, reject);
-      else reject(new HoldfastError('HF_AGENT', 'a resource could not be stopped: the watchdog stays armed'));
-    }
-  }
-
-  #measureLoads(): void {
-    const { loads, clock } = this.#ports;
-    const nowMs = clock.bootMs();
-    if (loads === null || nowMs - this.#lastLoadMs < loadIntervalMs) return;
-    const report = loadReport(loads, this.node.log.committed, this.node.cluster?.selfId ?? null);
-    if (report === null) return;
-    this.#lastLoadMs = nowMs;
-    this.dispatch({ type: 'load', load: report });
-  }
-
   #remember({ index, command, wallMs }: Entry): void {
     if (command.type === 'service-running' || command.type === 'service-forget') return;
     const decision = decisionOf(index, command, wallMs, (nodeId) => this.#nodeName(nodeId));
@@ -402,42 +396,11 @@ export class Agent {
     if (this.#decisions.length > agentLimits.decisions) this.#decisions.splice(0, agentLimits.decisions / 4);
   }
 
-  #operate({ operationId, operation, service, timeoutMs, targetId }: Effect & { type: 'operate' }): void {
+  #operate(effect: Effect & { type: 'operate' }): void {
     // Always answered later: other effects of the step that asks for it are yet to be carried out.
-    this.#run(operation, service, timeoutMs, targetId)
-      .then((outcome) => this.dispatch({ type: 'outcome', outcome: { operationId, ...outcome } }))
+    operate(this.#ports.drivers, effect, this.#nodeName(effect.targetId))
+      .then((outcome) => this.dispatch({ type: 'outcome', outcome }))
       .catch((error: Error) => this.#fail(error));
-  }
-
-  async #run(
-    operation: Operation,
-    service: ServiceRecord,
-    timeoutMs: number | null,
-    targetId: number | null,
-  ): Promise<Omit<OperationOutcome, 'operationId'>> {
-    const type = service.sid.slice(0, service.sid.indexOf(':'));
-    const driver = this.#ports.drivers.get(type);
-    if (driver === undefined) {
-      const detail = `this node has no driver for resources of type '${type}'`;
-      return { outcome: 'error', permanent: true, detail, monitorIntervalMs: 60_000 };
-    }
-    const [{ outcome, permanent, detail }, monitorIntervalMs] = await Promise.all([
-      this.#drive(driver, operation, service, timeoutMs ?? undefined, targetId),
-      driver.monitorIntervalMs(service).catch(() => 10_000),
-    ]);
-    return { outcome, permanent, detail, monitorIntervalMs };
-  }
-
-  #drive(
-    driver: ResourceDriver,
-    operation: Operation,
-    service: ServiceRecord,
-    timeoutMs: number | undefined,
-    targetId: number | null,
-  ): Promise<OperationResult> {
-    if (operation !== 'migrate') return driver.run(operation, service, timeoutMs);
-    if (driver.migrate !== undefined) return driver.migrate(service, this.#nodeName(targetId), timeoutMs);
-    throw new AssertionError(`${service.sid} is to be migrated by a driver that cannot`);
   }
 
   #notice({ kind, level, text, detail }: Notice): void {
