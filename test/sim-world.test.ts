@@ -49,6 +49,32 @@ t.test('a node that is cut off is reset within its bound, and only then its reso
   t.same(world.violations, []);
 });
 
+/** All three go down at once, while one stop takes so long: since when each is off, from the beginning, and who was reset. */
+async function goingDown(stopTakesMs: number, afterMs: number) {
+  const world = await running(['vm:1']);
+  const [host] = world.where('vm:1');
+  world.setBehaviour('vm:1', {
+    fault: ({ operation }) => (operation === 'stop' ? { kind: 'slow', byMs: stopTakesMs } : null),
+  });
+  const fromMs = world.nowMs;
+  const nodes = ['node1', 'node2', 'node3'].map((name) => world.node(name));
+  for (const node of nodes) node.shutDown('poweroff');
+  await world.runFor(afterMs);
+  const othersOn = nodes.filter((node) => node !== host && node.up).length;
+  const resets = world.resets.map(({ node, atMs }) => ({ host: node === host?.name, afterMs: atMs - fromMs }));
+  return { othersOn, hostOn: host?.up, resets, violations: world.violations };
+}
+
+t.test('where all go down, whoever is done stays until the last one has stopped, within reason', async (t) => {
+  t.strictSame((await goingDown(300_000, 200_000)).othersOn, 2, 'they keep the quorum meanwhile');
+  const after = await goingDown(300_000, 320_000);
+  t.match(after, { othersOn: 0, hostOn: false, resets: { length: 0 } }, 'and nobody is reset');
+  const hangs = await goingDown(86_400_000, 700_000);
+  t.match(hangs, { othersOn: 0, resets: [{ host: true }] }, 'of what hangs its own node pays, not the others');
+  t.ok((hangs.resets[0]?.afterMs ?? 0) > 600_000);
+  t.strictSame([after.violations, hangs.violations], [[], []]);
+});
+
 t.test('the same seed and the same calls give the same course of events; another seed another', async (t) => {
   const course = async (seed: number): Promise<string> => {
     const hash = createHash('sha256');

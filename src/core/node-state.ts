@@ -74,6 +74,8 @@ export interface Shutdown {
   readonly sinceMs: number;
   /** Without a view since then; null: in one. */
   aloneSinceMs: number | null;
+  /** Nothing runs here and all know it since then; null: not so. Only others can be a reason to stay. */
+  doneSinceMs: number | null;
   /** The agent was told. */
   prepared: boolean;
 }

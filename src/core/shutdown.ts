@@ -13,6 +13,11 @@ import type { ViewContext } from './views.js';
 
 /** A node that has no view for so long cannot hand anything over: it stops what it runs and goes. */
 const aloneMs = 5_000;
+/**
+ * Longer than a service takes to stop, by far. Who still stops something after that is reset when the others are gone,
+ * which costs its service a clean end; one that hangs must not keep all machines on for ever.
+ */
+const longestStayMs = 600_000;
 
 export function onShutdown(
   node: NodeState,
@@ -22,7 +27,7 @@ export function onShutdown(
   effects: Effect[],
 ): void {
   if (node.shutdown !== null && node.shutdown.kind !== 'restart') return;
-  node.shutdown = { kind, sinceMs: nowMs, aloneSinceMs: null, prepared: false };
+  node.shutdown = { kind, sinceMs: nowMs, aloneSinceMs: null, doneSinceMs: null, prepared: false };
   if (kind === 'restart') {
     endAgent(node, cluster, effects);
     return;
@@ -124,7 +129,10 @@ export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: 
   const told = node.log.committed.nodes[cluster.selfId]?.releasedBootId === node.options.bootId;
   const alone = isAlone(node, context.nowMs);
   const stopped = cluster.lrm.operations.size === 0 && (alone ? runsNothing(node) : isReleased(node, cluster));
-  const gone = stopped && (alone || (told && !isNeeded(node, cluster)));
+  if (stopped && told) shutdown.doneSinceMs ??= context.nowMs;
+  const stayedMs = shutdown.doneSinceMs === null ? 0 : context.nowMs - shutdown.doneSinceMs;
+  const stays = stayedMs < longestStayMs && isNeeded(node, cluster);
+  const gone = stopped && (alone || (told && !stays));
   if (!gone && !(stuck && stopsAll(node, cluster, context.nowMs))) return;
   shutdown.prepared = true;
   finish(cluster, gone, effects);
