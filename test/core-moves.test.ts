@@ -90,7 +90,13 @@ t.test('what is to be started at home does not keep others from that node', asyn
     ['vm:1', one],
     ['vm:2', unit('vm:2')],
   ]);
-  const waiting = { occupies: false, expected: true, targetNodeId: null, running: false, originNodeId: null } as const;
+  const waiting = {
+    occupies: false,
+    expectedNodeId: 1,
+    targetNodeId: null,
+    running: false,
+    originNodeId: null,
+  } as const;
   const services = ['vm:1', 'vm:2'].map((sid) => ({ sid, nodeId: 1, ...waiting, load: null, balanced: false }));
   const nodes = [{ nodeId: 1, name: 'a', unavailable: null, load: null, otherGuests: 0 }];
   const rules = { units, dropped: [], warnings: [] };

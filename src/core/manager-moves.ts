@@ -8,6 +8,8 @@ import { selectNode } from './placement.js';
 /** Pause before a move that has failed is tried again by itself; doubled with each further failure. */
 const failedMovePauseMs = 10_000;
 const longestMovePauseMs = 900_000;
+/** So often the move is tried while its node wants to go down, a matter of two minutes; then it is stopped and started. */
+const movesTriedBeforeStop = 4;
 
 /** Moves it without a stop if its node can, else by stopping and starting it. */
 export function moveTo(
@@ -105,8 +107,14 @@ export function settle(service: ServiceRecord, round: Round): Command | null {
   if (selection.nodeId === nodeId || (!isToBeLeft(service, round) && host?.unavailable != null)) return null;
   if (selection.nodeId === null) return host?.unavailable == null ? null : nowhereToGo(service, round);
   return moveTo(service, round, selection.nodeId, selection.reason, {
-    memo: { maintenanceNodeId: originOf(service, round, selection.nodeId) },
+    kind: cannotWait(service, round) ? 'relocate' : 'migrate',
+    memo: { maintenanceNodeId: originOf(service, round) },
   });
+}
+
+/** Its machine goes down, and moving it without a stop was tried often enough. */
+function cannotWait(service: ServiceRecord, round: Round): boolean {
+  return service.failedMoves >= movesTriedBeforeStop && hostOf(round, service)?.lrm.leaving === true;
 }
 
 /** What runs on a node that is given nothing new goes on there, unless the node is to be emptied. */
@@ -121,12 +129,9 @@ function nowhereToGo(service: ServiceRecord, round: Round): Command | null {
   return to(service, 'freeze', service.nodeId, reason);
 }
 
-/** Where it returns to after maintenance: the first node that it had to leave for one. */
-function originOf(service: ServiceRecord, round: Round, targetId: number): number | null {
-  const origin = service.maintenanceNodeId;
-  if (origin === targetId) return null;
-  if (isToBeLeft(service, round)) return origin ?? service.nodeId;
-  return origin;
+/** Where it returns to after maintenance: the first node that it had to leave for one; until it is there. */
+function originOf(service: ServiceRecord, round: Round): number | null {
+  return service.maintenanceNodeId ?? (isToBeLeft(service, round) ? service.nodeId : null);
 }
 
 /** Its last move failed a short time ago. */

@@ -124,13 +124,11 @@ function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLo
           memoryBytes: measured?.memoryBytes ?? 0,
         };
   const host = nodeId === null ? undefined : input.members.get(nodeId);
-  // What is to be started where it was counts there already, or those started before it would take its place.
-  const startsAtHome = state === 'request_start' && nodeId !== null && !spreadsStarts(input.state);
   return {
     sid,
     nodeId,
     occupies: mayRun(state),
-    expected: startsAtHome,
+    expectedNodeId: state === 'request_start' ? expectedNode(service, input) : null,
     targetNodeId: state === 'migrate' || state === 'relocate' ? service.targetId : null,
     // What moves or is being stopped has run before: its node's measured load includes it.
     running: running || (mayRun(state) && state !== 'started'),
@@ -138,6 +136,18 @@ function placed(service: ServiceRecord, input: ManagerInput, measured: ServiceLo
     load,
     balanced: state === 'started' && running && service.autoRebalance && movesLive(service, host),
   };
+}
+
+/**
+ * What is to be started where it was, or where alone it may be, counts there already: those started before it would take
+ * its place. Null: it may come to several nodes.
+ */
+function expectedNode({ sid, nodeId }: ServiceRecord, { rules, state, members }: ManagerInput): number | null {
+  if (nodeId === null || spreadsStarts(state)) return null;
+  const allowed = rules.units.get(sid)?.choice?.classes.flat();
+  if (allowed === undefined || allowed.includes(state.nodes[nodeId]?.name ?? '')) return nodeId;
+  const present = [...members.keys()].filter((each) => allowed.includes(state.nodes[each]?.name ?? ''));
+  return present.length === 1 ? (present[0] ?? null) : null;
 }
 
 function placementNodes(input: ManagerInput): PlacementNode[] {

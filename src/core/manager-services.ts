@@ -1,4 +1,4 @@
-import { type Command, limits, type ServiceRecord } from './cluster-state.js';
+import { type Command, limits, type ServiceMemo, type ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
 import { ageMs } from './manager-memory.js';
 import { carryOutOrder, matesBeside, moveAlong, settle, whyNotThere } from './manager-moves.js';
@@ -99,8 +99,12 @@ function whileSeekingNode(service: ServiceRecord, round: Round): Command | null 
 
 function start(service: ServiceRecord, round: Round, nodeId: number, reason: string): Command {
   round.placement.assign(service.sid, nodeId);
-  const isHome = service.maintenanceNodeId === nodeId;
-  return to(service, 'started', nodeId, reason, isHome ? { memo: { maintenanceNodeId: null } } : {});
+  return to(service, 'started', nodeId, reason, { memo: atHome(service, nodeId) });
+}
+
+/** Back where it was before a maintenance, it has nowhere to return to. */
+function atHome({ maintenanceNodeId }: ServiceRecord, nodeId: number | null): Partial<ServiceMemo> {
+  return maintenanceNodeId === nodeId ? { maintenanceNodeId: null } : {};
 }
 
 /** It was looked for everywhere, and where it may have been left unwatched is there to say that it is not. */
@@ -168,7 +172,8 @@ function placedInVain(service: ServiceRecord, round: Round): Command | null {
   const host = hostOf(round, service);
   const unavailable = round.placement.node(service.nodeId ?? 0)?.unavailable ?? null;
   if (host === undefined || host.lrm.canRun || unavailable === null) return null;
-  if (answerOfHost(round, service) !== undefined) return null;
+  // It may be running, for its move has failed: the node says so when it knows what is asked of it.
+  if (answerOfHost(round, service) !== undefined || host.commitIndex < service.uid) return null;
   return to(service, 'request_stop', service.nodeId, `its node ${unavailable}: to be started elsewhere`);
 }
 
@@ -258,7 +263,7 @@ function rehome(service: ServiceRecord, round: Round): Command | null {
 /** What has arrived goes on as it is wanted; it is looked at there before anything else. */
 function arrived(service: ServiceRecord, round: Round): Command {
   const reason = `moved to ${nameOf(round, service.targetId)}`;
-  const memo = { failedMoves: 0 };
+  const memo = { failedMoves: 0, ...atHome(service, service.targetId) };
   return to(service, isWanted(service) ? 'started' : 'request_stop', service.targetId, reason, { memo });
 }
 
@@ -286,7 +291,7 @@ function whileMigrating(service: ServiceRecord, round: Round): Command | null {
 
 function stayed(service: ServiceRecord, round: Round, detail: string): Command {
   const reason = `stays on ${nameOf(round, service.nodeId)}, for its move failed: ${detail}`;
-  const memo = { failedMoves: service.failedMoves + 1 };
+  const memo = { failedMoves: service.failedMoves + 1, ...atHome(service, service.nodeId) };
   return to(service, isWanted(service) ? 'started' : 'request_stop', service.nodeId, reason, { memo });
 }
 
@@ -328,7 +333,8 @@ function whileFencingBoth(service: ServiceRecord, round: Round, hostDead: boolea
   const onTarget = targetDead ? 'stopped' : answerOfTarget(round, service)?.outcome;
   const wanted = isWanted(service) ? 'started' : 'request_stop';
   if (onTarget === 'running' && onHost === 'stopped') {
-    return to(service, wanted, service.targetId, `runs on ${nameOf(round, service.targetId)}: its move was complete`);
+    const reason = `runs on ${nameOf(round, service.targetId)}: its move was complete`;
+    return to(service, wanted, service.targetId, reason, { memo: atHome(service, service.targetId) });
   }
   if (onTarget !== 'stopped') return null;
   const host = nameOf(round, service.nodeId);

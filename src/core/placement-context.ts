@@ -20,8 +20,8 @@ export interface PlacedService {
   readonly nodeId: number | null;
   /** False: it takes up nothing on that node, it waits for a place (request_start, recovery). */
   readonly occupies: boolean;
-  /** It is to be started where it was: its load counts there already, and others keep away from it if they can. */
-  readonly expected?: boolean;
+  /** Where it is to be started: its load counts there already, and others keep away from it if they can. */
+  readonly expectedNodeId?: number | null;
   /** Where it is moving to. */
   readonly targetNodeId: number | null;
   /** Reported running, so that its node's measured load includes it. */
@@ -142,7 +142,7 @@ export class PlacementContext {
 
   /** It will run there, and nothing of it is left where it was. */
   assign(sid: string, nodeId: number): void {
-    this.change(sid, { nodeId, occupies: true, expected: false, targetNodeId: null, running: false });
+    this.change(sid, { nodeId, occupies: true, expectedNodeId: null, targetNodeId: null, running: false });
   }
 
   /** It leaves its node for this one, and counts on both until it has. */
@@ -152,7 +152,7 @@ export class PlacementContext {
 
   /** It takes up nothing any more. */
   release(sid: string): void {
-    this.change(sid, { occupies: false, expected: false, targetNodeId: null, running: false });
+    this.change(sid, { occupies: false, expectedNodeId: null, targetNodeId: null, running: false });
   }
 
   private change(sid: string, changes: Partial<PlacedService>): void {
@@ -167,9 +167,11 @@ export class PlacementContext {
   }
 
   private count(service: PlacedService, sign: 1 | -1): void {
-    const { nodeId, targetNodeId, occupies, expected, running, load } = service;
+    const { nodeId, targetNodeId, occupies, running, load } = service;
     const change = sign === 1 ? this.usage.add.bind(this.usage) : this.usage.remove.bind(this.usage);
-    if ((occupies || expected) && nodeId !== null) change(nodeId, load, running ? 'measured' : 'starting');
+    const awaited = expectedAt(service);
+    const countsAt = occupies ? nodeId : awaited;
+    if (countsAt !== null) change(countsAt, load, running ? 'measured' : 'starting');
     if (targetNodeId !== null) change(targetNodeId, load, running ? 'arriving' : 'starting');
     const unit = this.rules.units.get(service.sid);
     if (unit === undefined || (unit.sids.length === 1 && unit.separations.length === 0)) return;
@@ -177,7 +179,6 @@ export class PlacementContext {
     if (heading !== null) add(countsOf(this.heading, unit), heading, sign);
     const groups = [unit, ...unit.separations];
     for (const place of placesOf(service)) for (const group of groups) add(countsOf(this.present, group), place, sign);
-    const awaited = expectedAt(service);
     if (awaited !== null) for (const group of groups) add(countsOf(this.expected, group), awaited, sign);
   }
 }
@@ -189,8 +190,8 @@ function isMoreThanUnit(counts: ReadonlyMap<Unit | Separation, Counts>, unit: Un
   });
 }
 
-function expectedAt({ expected, nodeId }: PlacedService): number | null {
-  return expected === true ? nodeId : null;
+function expectedAt({ expectedNodeId }: PlacedService): number | null {
+  return expectedNodeId ?? null;
 }
 
 /** Where it will be, as far as it is decided. */
