@@ -7,10 +7,11 @@ import { managerInput } from '../src/core/manager-turn.js';
 import type { Entry, Heartbeat, Message, NewView, PromiseReply } from '../src/core/messages.js';
 import { newNode, step } from '../src/core/node.js';
 import type { Configuration, NodeEvent } from '../src/core/node-state.js';
-import { onAck, onAppend, onNewView } from '../src/core/replication.js';
+import { onAck, onAppend, onHeartbeatOf, onNewView } from '../src/core/replication.js';
 import { onSaved } from '../src/core/saving.js';
 import { newViews, type ViewContext, type Views } from '../src/core/views.js';
 import { add } from './fixtures/add-resource.js';
+import { heartbeat } from './fixtures/heartbeat.js';
 
 /** The replication and the lease, message by message: what the random runs hardly ever bring about. */
 
@@ -100,6 +101,24 @@ t.test('nothing is promised twice, and not before it is durable', async (t) => {
   t.strictSame(sent(effects), [], 'the promise that has been overtaken is not given');
   onPrepare(views, 1, { type: 'prepare', epoch: 6 }, context(0), effects);
   t.match(sent(effects), [{ type: 'promise', to: 1, epoch: 6, granted: false }]);
+});
+
+t.test('a member that lacks what its leader has stored leaves the view: it was lost on the way', async (t) => {
+  const views = newViews(3, 'three', openLog(knowing));
+  onPrepare(views, 1, { type: 'prepare', epoch: 5 }, context(0), []);
+  const members = nodes.map(({ nodeId }) => ({ nodeId, incarnation: nodeId === 3 ? 'three' : 'x' }));
+  const log = { bootstrap: false, snapshot: null, afterIndex: 0, entries: [], commitIndex: 0 };
+  onNewView(views, 1, { type: 'new-view', epoch: 5, members, ...log }, context(0), []);
+  const hear = (fromId: number, epoch: number, index: number): void => {
+    const stored = { type: 'ack', epoch, index, valid: true } as const;
+    onHeartbeatOf(views, fromId, heartbeat(fromId, {}, { epoch: 5, stored, commitIndex: 0 }), context(100), []);
+  };
+  hear(1, 5, 0);
+  hear(1, 4, 1);
+  hear(2, 5, 1);
+  t.ok(views.view, 'what counts is what the leader has stored in this view');
+  hear(1, 5, 1);
+  t.equal(views.view, null);
 });
 
 t.test('who has lost its store does not help to start a view', async (t) => {

@@ -131,8 +131,9 @@ export function onHeartbeatOf(
   if (heartbeat.stored !== null) onAck(views, fromId, heartbeat.stored, context, effects);
   const { view, log } = views;
   if (view === null || fromId !== view.leaderId || heartbeat.epoch !== view.epoch) return;
-  // What the leader has committed it has sent before: if it is not here, it was lost on the way.
-  if (heartbeat.commitIndex > lastIndex(log.record)) views.view = null;
+  // What the leader has stored or committed it has sent before: if it is not here, it was lost on the way.
+  const leaderIndex = heartbeat.stored?.epoch === view.epoch ? heartbeat.stored.index : 0;
+  if (Math.max(leaderIndex, heartbeat.commitIndex) > lastIndex(log.record)) views.view = null;
   else advance(views, heartbeat.commitIndex, effects);
 }
 
