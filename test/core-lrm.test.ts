@@ -3,7 +3,7 @@ import { apply, type ClusterState, emptyState } from '../src/core/cluster-state.
 import type { Effect } from '../src/core/effects.js';
 import { follow, newLrm, type Permission, reconcile } from '../src/core/lrm.js';
 import { onOutcome } from '../src/core/lrm-outcome.js';
-import { probedThrough, results } from '../src/core/lrm-report.js';
+import { allStopped, probedThrough, results } from '../src/core/lrm-report.js';
 import { add } from './fixtures/add-resource.js';
 import { nodeUp, serviceState } from './fixtures/service-commands.js';
 
@@ -66,6 +66,35 @@ t.test('what is ours and cannot be looked at is stopped before it is started', a
   t.strictSame(look(200), ['stop']);
   finish('stopped', '', 300);
   t.strictSame(look(400), ['start']);
+});
+
+t.test('what could not be looked at while it was ours is looked at again when it is no longer', async (t) => {
+  const lrm = newLrm(1, 'b1');
+  const state = stateWith(true);
+  const look = (of: ClusterState, index: number, nowMs: number): string[] => {
+    const effects: Effect[] = [];
+    follow(lrm, of, index);
+    // As after a restart: what is known of the log is old.
+    reconcile(lrm, { ...permission, caughtUp: false, mayStart: false }, nowMs, effects);
+    return operations(effects);
+  };
+  const finish = (outcome: 'stopped' | 'error', nowMs: number): void =>
+    onOutcome(
+      lrm,
+      { operationId: lrm.nextOperationId - 1, outcome, permanent: false, detail: '', monitorIntervalMs: 10_000 },
+      nowMs,
+      [],
+    );
+  t.strictSame(look(state, 3, 0), ['monitor']);
+  finish('error', 100);
+  t.strictSame(look(state, 3, 200), []);
+  t.notOk(allStopped(lrm));
+  const service = state.services['ocf:a'];
+  if (service === undefined) throw new Error('no service');
+  const elsewhere = { ...state, services: { 'ocf:a': { ...service, nodeId: 2, bootId: 'b2', uid: 4 } } };
+  t.strictSame(look(elsewhere, 4, 300), ['monitor']);
+  finish('stopped', 400);
+  t.ok(allStopped(lrm), 'this node can be said to be empty');
 });
 
 t.test('whatever an agent says, the reason for the log stays within its limit of 4096', async (t) => {

@@ -165,8 +165,10 @@ function followService(lrm: Lrm, service: ServiceRecord): void {
   if (known.uid === service.uid) return;
   newRequest(known, service.uid);
   // What comes and goes by a migration does so without this node's doing: it has to look.
-  const looks = wasComing || isIncoming(lrm, service) || (service.state === 'fence' && service.targetBootId !== null);
-  if (looks) lookAgain(lrm, known);
+  const moves = wasComing || isIncoming(lrm, service) || (service.state === 'fence' && service.targetBootId !== null);
+  // No stop makes sure any more, for it is another's now: this node would never be empty.
+  const isLeftOpen = known.condition === 'broken' && !isMine(lrm, service);
+  if (moves || isLeftOpen) lookAgain(lrm, known);
 }
 
 /** After the operation under way, if there is one: nothing that is known holds. */
@@ -266,12 +268,12 @@ function nextOperation(
   if (!isMine(lrm, service)) return null;
   const mayNeedStop = unit.condition === 'running' || unit.condition === 'broken';
   // A move that is under way is an operation under way: here it has not begun, or was given up.
-  if (permission.stopAll) return mayNeedStop && unit.failure === null ? 'stop' : null;
+  if (permission.stopAll) return (mayNeedStop || isAskedToStop(unit, service)) && unit.failure === null ? 'stop' : null;
   if (!permission.caughtUp || lrm.state?.disarm?.phase === 'disarmed') return null;
   switch (service.state) {
     case 'request_stop':
     case 'relocate':
-      return unit.done || unit.failure !== null ? null : 'stop';
+      return isAskedToStop(unit, service) && unit.failure === null ? 'stop' : null;
     case 'migrate':
       if (unit.condition === 'broken') return unit.failure === null ? 'stop' : null;
       return unit.condition === 'running' && !unit.done ? nextOfMove(unit, service, permission, nowMs) : null;
@@ -280,6 +282,11 @@ function nextOperation(
     default:
       return null;
   }
+}
+
+/** Also what does not run is stopped once when that is asked for: its answer is the proof. */
+function isAskedToStop({ done }: Unit, { state }: ServiceRecord): boolean {
+  return !done && (state === 'request_stop' || state === 'relocate');
 }
 
 /** Whether the move has begun is known here alone, so it is also given up here alone, for good. */
