@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -74,7 +74,7 @@ t.test('reads', async (t) => {
   t.notOk(status.stdout.includes('\u001b'), 'no colour into a pipe');
   t.same(JSON.parse((await run(['status', '--json'])).stdout), healthyReport);
   t.same(JSON.parse((await run(['--json', 'timing'])).stdout), fittingTiming);
-  t.match(await run(['timing']), { exitCode: 0, stdout: /leaseMs +46000 ms +fenceBound.*The times fit\./s });
+  t.match(await run(['timing']), { exitCode: 0, stdout: /leaseMs +\d+ ms +fenceBound.*The times fit\./s });
   control.budget = { ...fittingTiming, fits: false, problems: ['lower totem.token'] };
   t.match(await run(['timing']), { exitCode: 1, stdout: /DO NOT FIT:\n {2}lower totem.token/ });
   t.equal((await run(['timing', '--json'])).exitCode, 1);
@@ -232,6 +232,34 @@ const changes: readonly (readonly [string, Mutation, RegExp])[] = [
   ['remove 100 --purge', { type: 'remove', sid: '100', purge: true }, /^stopping and removing vm:100$/],
 ];
 
+/** As the peer's users type it. */
+const peerForms: typeof changes = [
+  [
+    'set vm:100 -state stopped -max_restart=2 -comment -state -delete group',
+    {
+      type: 'set',
+      sid: 'vm:100',
+      options: { state: 'stopped', maxRestart: 2, comment: '-state' },
+      unset: ['group'],
+    },
+    /^changed vm:100$/,
+  ],
+  ['remove --purge vm:100', { type: 'remove', sid: 'vm:100', purge: true }, /^stopping and removing vm:100$/],
+  ['add vm:100', { type: 'add', sid: 'vm:100', options: {} }, /^added vm:100$/],
+  ['remove -purge 0 100', { type: 'remove', sid: '100', purge: false }, /^stopping and removing vm:100$/],
+  [
+    'rules add --strict node-affinity r -nodes my_node:3 -disable',
+    {
+      type: 'rule-add',
+      id: 'r',
+      ruleType: 'node-affinity',
+      options: { nodes: [{ name: 'my_node', priority: 3 }], strict: true, disabled: true },
+      force: false,
+    },
+    /^added rule r$/,
+  ],
+];
+
 t.test('every command of the cluster, and a dry run of it', async (t) => {
   for (const [typed, mutation, said] of changes) {
     const args = typed.split(' ');
@@ -248,6 +276,34 @@ t.test('every command of the cluster, and a dry run of it', async (t) => {
   t.match(await run(['arm', '--dry-run']), { exitCode: 3, stdout: '', stderr: 'holdfast: rule r forbids it\n' });
   control.refusal = null;
   t.same(JSON.parse((await run(['arm', '--dry-run', '--json'])).stdout), somePreview);
+});
+
+t.test('options in the forms of the peer', async (t) => {
+  await run(['add', 'vm:100']);
+  for (const [typed, mutation, said] of peerForms) {
+    const made = await run(typed.split(' '));
+    t.match({ ...made, stdout: made.stdout.trimEnd() }, { exitCode: 0, stdout: said, stderr: '' }, typed);
+    t.same(control.mutations.at(-1), mutation, typed);
+  }
+  const after = await run(['status', '--', '-json']);
+  t.match(after, { exitCode: 2, stderr: /too many arguments/ }, 'what stands behind -- is no option');
+});
+
+t.test('what is read from a node outside of the quorate view says so', async (t) => {
+  control.report = { ...healthyReport, leader: null };
+  for (const look of [
+    ['config'],
+    ['rules', 'list'],
+    ['groupconfig'],
+    ['options'],
+    ['decisions'],
+    ['config', '--json'],
+  ]) {
+    t.match(await run(look), { exitCode: 0, stderr: /^warning: this node is not in a quorate view: .* stale\n$/ });
+  }
+  t.match(await run(['timing']), { stderr: '' }, 'which is of this node');
+  control.report = healthyReport;
+  t.match(await run(['config']), { exitCode: 0, stderr: '' });
 });
 
 t.test('what else is to be known is said', async (t) => {
@@ -361,6 +417,8 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /a command is missing; see "holdfast --help"/],
     [['statsu'], /unknown command 'statsu' \(Did you mean status\?\)/],
+    [['status', '-state', 'x'], /unknown option '-state'/],
+    [['remove', '--purge'], /missing required argument 'sid'; see "holdfast remove --help"/],
     [['status', '--jsno'], /unknown option '--jsno' \(Did you mean --json\?\)/],
     [['status', 'extra'], /too many arguments/],
     [['watch', 'extra'], /too many arguments/],
@@ -388,7 +446,7 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['groupadd', 'g'], /required option '--nodes <node\[:priority\],...>' not specified/],
     [['groupadd', 'g', '--nodes', 'n1:x'], /"n1:x" is not a node, nor NODE:PRIORITY/],
     [['groupset', 'g'], /nothing to change of group g/],
-    [['rules'], /see "holdfast --help"/],
+    [['rules'], /a command is missing; see "holdfast rules --help"/],
     [['rules', 'ad'], /unknown command 'ad'/],
     [['rules', 'add', 'affinity', 'r'], /type must be one of "node-affinity", "resource-affinity"/],
     [['rules', 'add', 'node-affinity', 'r', '--strict', '2'], /--strict must be 0 or 1/],
@@ -506,6 +564,45 @@ t.test('watch ends quietly when its reader does', async (t) => {
   const ticker = setInterval(() => control.emit(event), 20);
   t.match(await ended, { exitCode: 0, stderr: /^$/ });
   clearInterval(ticker);
+});
+
+/** Runs with a standard output that nobody reads. */
+async function runUnread(args: readonly string[]): Promise<Ended> {
+  const { child, ended } = start(args);
+  child.stdout?.destroy();
+  return ended;
+}
+
+t.test('a reader that goes away stops nothing, and is no failure', async (t) => {
+  t.match(await runUnread(['status']), { exitCode: 0, stderr: '' });
+  t.match(await runUnread(['statsu', '--json']), { exitCode: 2, stderr: '' }, 'an error stays one');
+  const files = join(directory, 'unread');
+  mkdirSync(files);
+  writeFileSync(join(files, 'groups.cfg'), 'group: unread\n\tnodes n1\n\tbogus 1\n');
+  const before = control.mutations.length;
+  t.match(await runUnread(['import', files, '--partial']), { exitCode: 0, stderr: '' });
+  t.match(control.mutations.slice(before), [{ type: 'group-add', name: 'unread' }], 'it was imported all the same');
+});
+
+t.test('output that cannot be written is an error', async (t) => {
+  const full = openSync('/dev/full', 'w');
+  for (const [args, message] of [
+    [['status'], /^holdfast: the output cannot be written \(ENOSPC\): write it elsewhere, and look what was done/],
+    [['status', '--json'], /^holdfast: the output cannot be written \(ENOSPC\)/],
+    [['statsu', '--json'], /^holdfast: unknown command 'statsu'/],
+  ] as const) {
+    const env = { PATH: process.env.PATH, HOLDFAST_SOCKET: socketPath };
+    const child = spawn(process.execPath, [binary, ...args], { env, stdio: ['ignore', full, 'pipe'] });
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    t.equal(exitCode, args[0] === 'status' ? 1 : 2);
+    t.match(stderr, message);
+    t.notMatch(stderr, /\n\s+at /, 'no stack');
+  }
+  closeSync(full);
 });
 
 t.test('watch says when the agent goes', async (t) => {

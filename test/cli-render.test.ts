@@ -90,6 +90,25 @@ t.test('status of a node in trouble', async (t) => {
   t.match(renderStatus(lost, plain, false), { 2: 'quorum UNKNOWN (corosync is not connected)' });
 });
 
+t.test('what is known of a service only from before its node was lost says so', async (t) => {
+  const shown = (node: string, state: string) =>
+    renderStatus({ ...healthyReport, services: [{ ...service, node, state }] }, plain, false).find((line) =>
+      line.startsWith('service'),
+    );
+  t.equal(shown('node3', 'started'), 'service ocf:web (node3, started, node3 is out of reach)');
+  t.equal(shown('node3', 'fence'), 'service ocf:web (node3, fence, requested started)', 'which says so itself');
+  t.equal(shown('node1', 'started'), 'service ocf:web (node1, started)');
+});
+
+t.test('a watchdog that is let go has no last pet', async (t) => {
+  const watchdog = { ...healthyReport.watchdog, state: 'idle' } as const;
+  const lines = renderStatus({ ...healthyReport, watchdog }, plain, false);
+  t.match(
+    lines.find((line) => line.startsWith('watchdog')),
+    /^watchdog \S+ \(not armed, (?!.*last pet 0.9 s)/,
+  );
+});
+
 t.test('every node that is not protected says so', async (t) => {
   for (const protection of [
     'UNPROTECTED (emulated)',

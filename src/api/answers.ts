@@ -18,6 +18,7 @@ const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   HF_WATCHDOG: 500,
   HF_STORE: 500,
   HF_TIMING: 500,
+  HF_OUTPUT: 500,
   HF_INTERNAL: 500,
   HF_COROSYNC: 503,
   HF_NO_QUORUM: 503,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { HoldfastError } from '../core/errors.js';
 import { HttpRefusal } from './answers.js';
+import { parseStrictJson } from './strict-json.js';
 
 /** Longest body that is read, in bytes: a rule over `limits.members` resources, with some room. */
 export const maxBodyBytes = 131_072;
@@ -27,11 +28,6 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function refuseProto(key: string, value: unknown): unknown {
-  if (key === '__proto__') throw new HoldfastError('HF_ARGUMENT', 'the name "__proto__" cannot be used');
-  return value;
-}
-
 /**
  * The body as JSON; an empty one is an empty object.
  * @throws HF_ARGUMENT with status 413 (longer than maxBodyBytes), 415 (not declared as JSON) or 400 (not JSON)
@@ -45,7 +41,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return JSON.parse(text, refuseProto);
+    return parseStrictJson(text);
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
     const cause = error instanceof Error ? error.message : String(error);

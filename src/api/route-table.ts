@@ -33,7 +33,9 @@ export interface ReadRoute extends Named {
   readonly method: 'GET';
   readonly read: (control: AgentControl, name: string, query: URLSearchParams) => unknown;
   /** Names of what may stand behind the `?`. */
-  readonly query?: readonly string[];
+  readonly query: readonly string[];
+  /** What is committed, as far as this node knows. */
+  readonly replicated: boolean;
 }
 
 /** A change of the cluster; with `?dry-run=1` only what would become of it. Needs the right to it. */
@@ -58,8 +60,13 @@ export interface EventsRoute extends Named {
 
 export type Route = ReadRoute | ChangeRoute | ActRoute | EventsRoute;
 
+/** Of this node, or what says itself how fresh it is. */
+function local(path: string, description: string, answer: ReadRoute['read']): ReadRoute {
+  return { method: 'GET', path, description, read: answer, query: [], replicated: false };
+}
+
 function read(path: string, description: string, answer: ReadRoute['read'], query: readonly string[] = []): ReadRoute {
-  return { method: 'GET', path, description, read: answer, query };
+  return { method: 'GET', path, description, read: answer, query, replicated: true };
 }
 
 function change(
@@ -75,9 +82,9 @@ const resourceFields =
   'parameters, state, comment, maxRestart, maxRelocate, failback, autoRebalance, group, priority, requires, after, cpus, memoryMiB';
 
 export const routes: readonly Route[] = [
-  read('/v1', 'this list', () => ({ routes: listed() })),
-  read('/v1/status', 'the cluster and this node', (control) => control.status()),
-  read('/v1/timing', 'the budget of times', (control) => control.timing()),
+  local('/v1', 'this list', () => ({ routes: listed() })),
+  local('/v1/status', 'the cluster and this node', (control) => control.status()),
+  local('/v1/timing', 'the budget of times', (control) => control.timing()),
   { method: 'GET', path: '/v1/events', description: 'server-sent events', events: true },
   read('/v1/decisions', 'what was decided lately, newest first; ?limit=N', decisions, ['limit']),
   read('/v1/resources', 'the resources as configured', (control) => ({ resources: control.resources() })),

@@ -77,7 +77,7 @@ function findRoute(method: string, path: string): Match {
 
 function allowedQuery(route: Route): readonly string[] {
   if ('change' in route) return ['dry-run'];
-  return 'read' in route ? (route.query ?? []) : [];
+  return 'read' in route ? route.query : [];
 }
 
 /** What stands behind the `?`, each name once. @throws HF_ARGUMENT */
@@ -118,6 +118,13 @@ interface ChangeRequest {
   readonly body: unknown;
 }
 
+/** A node outside of the quorate view may have missed what was decided. */
+function staleness(control: AgentControl): Readonly<Record<string, string>> {
+  const { cluster, leader } = control.status();
+  if (cluster.connected && cluster.quorate && leader !== null) return {};
+  return { 'holdfast-stale': 'this node is not in a quorate view: what it shows may be stale' };
+}
+
 /**
  * Answers one request.
  * @param mayChange asked once, and only for a change
@@ -139,8 +146,10 @@ export async function serve(
   if ('events' in route) {
     if (method === 'HEAD') response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
     else context.events.attach(response);
-  } else if ('read' in route) sendJson(response, 200, await route.read(context.control, name, query));
-  else {
+  } else if ('read' in route) {
+    const answer = await route.read(context.control, name, query);
+    sendJson(response, 200, answer, route.replicated ? staleness(context.control) : {});
+  } else {
     const body = await readJson(request);
     if ('act' in route) sendJson(response, 200, await route.act(context.control, body));
     else sendJson(response, 200, await change(context, route, { name, query, body }));

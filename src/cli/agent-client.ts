@@ -8,6 +8,9 @@ const maxAnswerBytes = 67_108_864;
 const silenceMs = 40_000;
 const maxFrameCharacters = 1_048_576;
 
+/** The header in which the agent says that what it answers may have been overtaken. */
+const staleHeader = 'holdfast-stale';
+
 const stranger = 'what answers there is not holdfastd';
 
 interface Call {
@@ -70,14 +73,17 @@ async function answerOf(response: IncomingMessage): Promise<unknown> {
 /** Speaks to the agent of this node. All rejections are HoldfastErrors. */
 export class AgentClient {
   readonly #socketPath: string;
+  readonly #remark: (text: string) => void;
 
-  constructor(socketPath: string) {
+  /** @param remark called with what the agent has to say of an answer besides, such as that it may be stale */
+  constructor(socketPath: string, remark: (text: string) => void = () => undefined) {
     // sun_path without its NUL (unix(7)); a longer one would be cut off silently.
     if (socketPath === '' || Buffer.byteLength(socketPath) > 107 || socketPath.includes('\0')) {
       const message = `the socket path "${socketPath}" cannot be used: it must have 1 to 107 bytes`;
       throw new HoldfastError('HF_ARGUMENT', message);
     }
     this.#socketPath = socketPath;
+    this.#remark = remark;
   }
 
   get(path: string): Promise<unknown> {
@@ -110,6 +116,8 @@ export class AgentClient {
       }, call.timeoutMs);
       request.once('close', () => clearTimeout(timer));
       request.once('response', (response) => {
+        const stale = response.headers[staleHeader];
+        if (typeof stale === 'string') this.#remark(stale);
         answerOf(response).then(resolve, (error) => reject(this.#refusal(error, lost)));
       });
     });

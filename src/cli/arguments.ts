@@ -1,6 +1,6 @@
 import { HoldfastError } from '../core/errors.js';
 import type { NodePriority } from '../core/rules.js';
-import { parseBoolean, parseNodePriority, splitList } from '../peer/section-reader.js';
+import { parseBoolean, splitList } from '../peer/section-reader.js';
 
 /** What is typed, as values. Everything here throws HF_ARGUMENT only. */
 
@@ -29,12 +29,12 @@ export function parseFlag(name: string, text: string): boolean {
   return value;
 }
 
-/** `node1:2,node2`: a higher priority wins. */
+/** `node1:2,node2`: a higher priority wins. The agent judges the names. */
 export function parseNodes(text: string): readonly NodePriority[] {
   return splitList(text).map((item) => {
-    const node = parseNodePriority(item);
-    if (node === null) throw new HoldfastError('HF_ARGUMENT', `"${item}" is not a node, nor NODE:PRIORITY`);
-    return node;
+    const [, name, priority = '0'] = /^([^:]+)(?::(\d{1,7}))?$/.exec(item) ?? [];
+    if (name === undefined) throw new HoldfastError('HF_ARGUMENT', `"${item}" is not a node, nor NODE:PRIORITY`);
+    return { name, priority: Number(priority) };
   });
 }
 

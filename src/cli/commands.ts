@@ -10,7 +10,7 @@ import { parsePeerOption, peerOptions } from '../peer/option-names.js';
 import { AgentClient } from './agent-client.js';
 import { segment } from './changing.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
-import { interruption, paintFor, print, printJson, startProgress, warn } from './output.js';
+import { interruption, paintFor, patiently, print, printJson, warn } from './output.js';
 import { renderEvent, renderResource, renderTiming } from './render.js';
 import { renderGroup, renderOptions, renderRule, ruleLine } from './render-policy.js';
 import { renderDecision, renderExplanation, renderPreview } from './render-reasons.js';
@@ -28,8 +28,17 @@ export interface ChangeOptions extends CommonOptions {
   readonly dryRun: boolean;
 }
 
-function lines(all: readonly string[]): Promise<void> {
-  return all.length === 0 ? Promise.resolve() : print(all.join('\n'));
+async function lines(all: readonly string[]): Promise<void> {
+  if (all.length > 0) await print(all.join('\n'));
+}
+
+async function printed(value: unknown, json: boolean, render: () => readonly string[]): Promise<void> {
+  if (json) await printJson(value);
+  else await lines(render());
+}
+
+function ask(socket: string, path: string): Promise<unknown> {
+  return patiently('holdfastd', new AgentClient(socket, warn).get(path));
 }
 
 /** Prints an answer as JSON, or as lines. */
@@ -38,8 +47,8 @@ async function show<Answer>(
   path: string,
   render: (answer: Answer) => readonly string[],
 ): Promise<Answer> {
-  const answer = (await new AgentClient(socket).get(path)) as Answer;
-  await (json ? printJson(answer) : lines(render(answer)));
+  const answer = (await ask(socket, path)) as Answer;
+  await printed(answer, json, () => render(answer));
   return answer;
 }
 
@@ -74,15 +83,14 @@ export async function config(
   type: string | undefined,
   { socket, json }: CommonOptions,
 ): Promise<ExitCode> {
-  const client = new AgentClient(socket);
   if (sid !== undefined) {
-    const resource = (await client.get(resourcePath(sid))) as ResourceConfig;
-    await (json ? printJson(resource) : lines(renderResource(resource)));
+    const resource = (await ask(socket, resourcePath(sid))) as ResourceConfig;
+    await printed(resource, json, () => renderResource(resource));
     return exitCodes.done;
   }
-  const all = (await client.get('/v1/resources')) as { readonly resources: readonly ResourceConfig[] };
+  const all = (await ask(socket, '/v1/resources')) as { readonly resources: readonly ResourceConfig[] };
   const resources = all.resources.filter((each) => type === undefined || each.sid.startsWith(`${type}:`));
-  await (json ? printJson({ resources }) : lines(resources.flatMap(renderResource)));
+  await printed({ resources }, json, () => resources.flatMap(renderResource));
   return exitCodes.done;
 }
 
@@ -101,18 +109,17 @@ export interface RuleFilter {
 
 /** @param brief a line for each */
 export async function rules(filter: RuleFilter, brief: boolean, { socket, json }: CommonOptions): Promise<ExitCode> {
-  const client = new AgentClient(socket);
   const reports =
     filter.id === undefined
-      ? ((await client.get('/v1/rules')) as { readonly rules: readonly RuleReport[] }).rules
-      : [(await client.get(`/v1/rules/${segment(filter.id)}`)) as RuleReport];
+      ? ((await ask(socket, '/v1/rules')) as { readonly rules: readonly RuleReport[] }).rules
+      : [(await ask(socket, `/v1/rules/${segment(filter.id)}`)) as RuleReport];
   const { type, resource } = filter;
   const wanted = reports
     .filter(({ rule }) => type === undefined || rule.type === type)
     .filter(({ rule }) => resource === undefined || rule.resources.some((sid) => isNamed(sid, resource)));
   const paint = paintFor(process.stdout);
-  if (json) await printJson({ rules: wanted });
-  else await lines(wanted.flatMap((each) => (brief ? [ruleLine(each, paint)] : renderRule(each, paint))));
+  const render = (each: RuleReport) => (brief ? [ruleLine(each, paint)] : renderRule(each, paint));
+  await printed({ rules: wanted }, json, () => wanted.flatMap(render));
   return exitCodes.done;
 }
 
@@ -148,7 +155,7 @@ export async function watch({ socket, json }: CommonOptions): Promise<ExitCode> 
   const paint = paintFor(process.stdout);
   for await (const data of new AgentClient(socket).events('/v1/events', ending.signal)) {
     const event = JSON.parse(data) as AgentEvent;
-    await print(json ? JSON.stringify(event) : renderEvent(event, paint));
+    if (!(await print(json ? JSON.stringify(event) : renderEvent(event, paint)))) break;
   }
   return exitCodes.done;
 }
@@ -174,13 +181,15 @@ export async function change({ path, body, done }: Change, options: ChangeOption
   const client = new AgentClient(options.socket);
   const { json, timeoutMs } = options;
   if (options.dryRun) {
-    const preview = (await client.post(`${path}?dry-run=1`, body, timeoutMs)) as Preview;
-    await (json ? printJson(preview) : lines(renderPreview(preview, paintFor(process.stdout))));
+    const answer = client.post(`${path}?dry-run=1`, body, timeoutMs);
+    const preview = (await patiently('what would become of it', answer)) as Preview;
+    await printed(preview, json, () => renderPreview(preview, paintFor(process.stdout)));
     return exitCodes.done;
   }
   const message = 'interrupted: the change may or may not have happened; look before trying again';
   const answer = await waiting('the commit', message, client.change(path, body, timeoutMs));
-  await (json ? printJson(answer) : tell(answer as ChangeAnswer, done));
+  if (json) await printJson(answer);
+  else await tell(answer as ChangeAnswer, done);
   return exitCodes.done;
 }
 
@@ -193,13 +202,11 @@ async function tell(answer: ChangeAnswer, done: Change['done']): Promise<void> {
 
 /** Shows progress, and ends with the message when the user does not want to wait any more. */
 async function waiting<Answer>(what: string, message: string, answer: Promise<Answer>): Promise<Answer> {
-  const stopProgress = startProgress(what);
   const interrupted = interruption(message);
   try {
-    return await Promise.race([answer, interrupted.passed]);
+    return await patiently(what, Promise.race([answer, interrupted.passed]));
   } finally {
     interrupted.stop();
-    stopProgress();
   }
 }
 

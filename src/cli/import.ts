@@ -20,7 +20,7 @@ import {
   type PresentConfiguration,
   planImport,
 } from './import-plan.js';
-import { interruption, paintFor, print, printJson, startProgress, warn } from './output.js';
+import { interruption, paintFor, patiently, print, printJson, startProgress, warn } from './output.js';
 import { printable } from './render.js';
 
 /** Takes over the configuration of the peer. Nothing is changed before everything was read and judged. */
@@ -34,8 +34,8 @@ const maxFileBytes = 8 * 1024 * 1024;
 
 export async function importDirectory(directory: string, options: ImportOptions): Promise<ExitCode> {
   const files = readPeerFiles(directory);
-  const client = new AgentClient(options.socket);
-  const plan = planImport(files, await presentConfiguration(client), options.partial);
+  const client = new AgentClient(options.socket, warn);
+  const plan = planImport(files, await patiently('holdfastd', presentConfiguration(client)), options.partial);
   const refused = plan.notes.filter((note) => note.kind === 'refused').length;
   if (!options.json) await tellPlan(plan, options);
   if (refused > 0 && !options.partial) return refuse(plan, refused, options);

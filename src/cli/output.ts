@@ -7,11 +7,28 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
   return stream.isTTY && !objected ? coloured : plain;
 }
 
-/** Resolves when the text is out, so that a slow reader slows us down instead of filling our memory. */
-export function print(text: string): Promise<void> {
+/**
+ * Resolves when the text is out, so that a slow reader slows us down instead of filling our memory; with false when
+ * nobody reads any more (`| head -1`), which is no failure.
+ * @throws HF_OUTPUT
+ */
+export function print(text: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(`${text}\n`, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(`${text}\n`, (error) => {
+      if (!error) resolve(true);
+      else if (codeOf(error) === 'EPIPE') resolve(false);
+      else reject(cannotWrite(codeOf(error)));
+    });
   });
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : error.message;
+}
+
+function cannotWrite(cause: string): HoldfastError {
+  const remedy = 'write it elsewhere, and look what was done before trying a change again';
+  return new HoldfastError('HF_OUTPUT', `the output cannot be written (${cause}): ${remedy}`);
 }
 
 /** Something to know besides; not part of the answer. */
@@ -19,7 +36,7 @@ export function warn(text: string): void {
   process.stderr.write(`${paintFor(process.stderr)('notable', 'warning:')} ${printable(text)}\n`);
 }
 
-export function printJson(value: unknown): Promise<void> {
+export function printJson(value: unknown): Promise<boolean> {
   return print(JSON.stringify(value, null, 2));
 }
 
@@ -42,6 +59,16 @@ export function startProgress(what: string): () => void {
     if (shown) process.stderr.write('\n');
     shown = false;
   };
+}
+
+/** The answer; with progress while it does not come. */
+export async function patiently<Answer>(what: string, answer: Promise<Answer>): Promise<Answer> {
+  const stopProgress = startProgress(what);
+  try {
+    return await answer;
+  } finally {
+    stopProgress();
+  }
 }
 
 /** Rejects when the user, or the system, wants an end; until `stop` is called. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { splitList } from '../peer/section-reader.js';
 import { parseNodes, parsePairs, parseUnset } from './arguments.js';
 import { changing, collect, common, type Finish, flag, load, run, segment } from './changing.js';
 
@@ -76,11 +77,7 @@ interface RuleArguments {
 
 function withRuleOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option('--resources <sids>', 'whom it is about, with commas').argParser((text) =>
-        text.split(/[,;\s]+/).filter((sid) => sid !== ''),
-      ),
-    )
+    .addOption(new Option('--resources <sids>', 'whom it is about, with commas').argParser(splitList))
     .addOption(nodesOption(false))
     .addOption(flag('strict', 'node-affinity: never on other nodes'))
     .addOption(

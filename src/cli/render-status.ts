@@ -87,10 +87,18 @@ function serviceTone(state: string): Tone {
   return ['error', 'fence', 'recovery', 'freeze'].includes(state) ? 'bad' : 'faint';
 }
 
-function serviceLine(service: ServiceStatus, paint: Paint, verbose: boolean): string {
+/** Its state was decided before its node was lost. */
+function isOutdated({ node, state }: ServiceStatus, { nodes }: StatusReport): boolean {
+  if (node === null || !['started', 'request_stop', 'migrate', 'relocate'].includes(state)) return false;
+  const at = nodes.find(({ name }) => name === node)?.state;
+  return at === 'unknown' || at === 'fence';
+}
+
+function serviceLine(service: ServiceStatus, report: StatusReport, paint: Paint, verbose: boolean): string {
   const { target, order, failedNodes, origin, restarts, detail } = service;
   const facts = [printable(service.node ?? '---')];
   facts.push(paint(serviceTone(service.state), printable(service.state)));
+  if (isOutdated(service, report)) facts.push(paint('bad', `${facts[0]} is out of reach`));
   if (target !== null) facts.push(`to ${printable(target)}`);
   if (service.state !== service.requested) facts.push(`requested ${service.requested}`);
   if (order !== null) facts.push(`${order.kind} to ${printable(order.node)} asked for`);
@@ -109,7 +117,8 @@ function watchdogLine({ watchdog, protection }: StatusReport, paint: Paint): str
   if (watchdog.identity !== null) facts.push(printable(watchdog.identity));
   if (watchdog.timeoutS !== null) facts.push(`timeout ${watchdog.timeoutS} s`);
   if (watchdog.effectiveMs !== null) facts.push(`would reset ${seconds(watchdog.effectiveMs)} after its last pet`);
-  if (watchdog.lastPetAgoMs !== null) facts.push(`last pet ${seconds(watchdog.lastPetAgoMs)} ago`);
+  if (watchdog.lastPetAgoMs !== null && watchdog.state !== 'idle')
+    facts.push(`last pet ${seconds(watchdog.lastPetAgoMs)} ago`);
   if (watchdog.state === 'armed') {
     facts.push(
       `worst lateness ${watchdog.worstLatenessMs.toFixed(2)} ms`,
@@ -138,7 +147,7 @@ export function renderStatus(report: StatusReport, paint: Paint, verbose: boolea
     leaderLine(report, paint),
     fencingLine(report, paint),
     ...report.nodes.map((node) => lrmLine(node, report, paint, verbose)),
-    ...report.services.map((service) => serviceLine(service, paint, verbose)),
+    ...report.services.map((service) => serviceLine(service, report, paint, verbose)),
     ...report.rulesDropped.map(
       ({ ruleId, reason }) => `rule ${printable(ruleId)} (${paint('bad', 'NOT IN FORCE')}, ${printable(reason)})`,
     ),

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { splitList } from '../peer/section-reader.js';
 import { bodyOf, parseInteger, parseNumber, parseUnset, type ResourceArguments } from './arguments.js';
 import { changing, collect, type Finish, flag, run, segment } from './changing.js';
 import type { Change } from './commands.js';
@@ -11,10 +12,6 @@ interface SetArguments extends ResourceArguments {
 }
 
 const states = ['started', 'stopped', 'disabled', 'ignored', 'enabled'];
-
-function list(text: string): readonly string[] {
-  return text.split(/[,;\s]+/).filter((item) => item !== '');
-}
 
 function attempts(name: string, description: string): Option {
   const peer = name.replace('-', '_');
@@ -39,8 +36,8 @@ function withResourceOptions(command: Command): Command {
         parseInteger('--priority', text, -1_000, 1_000),
       ),
     )
-    .addOption(new Option('--requires <sids>', 'started only while all of these run').argParser(list))
-    .addOption(new Option('--after <sids>', 'started after these, if they are being started').argParser(list))
+    .addOption(new Option('--requires <sids>', 'started only while all of these run').argParser(splitList))
+    .addOption(new Option('--after <sids>', 'started after these, if they are being started').argParser(splitList))
     .addOption(
       new Option('--cpus <number>', 'cores that it needs at most').argParser((text) =>
         parseNumber('--cpus', text, 0, 4_096),

@@ -30,6 +30,7 @@ export const errorCodes = {
   HF_FORBIDDEN: 'the caller may look but not change anything',
   HF_BUSY: 'too much is under way; nothing was done, try again',
   HF_UNREACHABLE: 'the agent does not answer on its socket',
+  HF_OUTPUT: 'the output cannot be written; look what was done before trying again',
   HF_INTERNAL: 'a defect of Holdfast itself; the log of holdfastd has the details',
 } as const;
 
