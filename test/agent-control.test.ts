@@ -149,6 +149,7 @@ t.test('a name that is not known is answered with the nearest that is', async (t
     [set('ocf:webserer', {}), 'HF_NOT_FOUND', /no resource ocf:webserer: did you mean ocf:webserver\?/],
     [remove('ocf:webserver2'), 'HF_NOT_FOUND', /did you mean ocf:webserver\?/],
     [remove('ocf:mail'), 'HF_NOT_FOUND', /'holdfast config' lists them/],
+    [remove('constructor'), 'HF_NOT_FOUND', /no resource constructor/],
     [set('ocf:webserver', {}, ['adress']), 'HF_ARGUMENT', /cannot unset 'adress': did you mean 'address'\?/],
     [set('ocf:webserver', {}, ['coment']), 'HF_ARGUMENT', /did you mean 'comment'\?/],
     [

@@ -1,9 +1,13 @@
 /** The TypeScript half of the cluster port, over a native link that the test plays. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
+import { encode } from '../src/agent/wire.js';
+import { apply, emptyState, limits } from '../src/core/cluster-state.js';
+import type { Message } from '../src/core/messages.js';
 import { createCorosyncCluster } from '../src/host/corosync-cluster.js';
 import type { CorosyncLink, CorosyncLinkOptions, LinkEvent } from '../src/host/corosync-native.js';
 import type { ClusterEvent } from '../src/ports/cluster.js';
+import { add } from './fixtures/add-resource.js';
 
 class FakeLink implements CorosyncLink {
   readonly options: CorosyncLinkOptions;
@@ -76,6 +80,27 @@ t.test('arguments are checked before the border', async (t) => {
   t.equal(cluster.send(new Uint8Array(cluster.maxMessageBytes)), 'sent');
   t.equal(cluster.send(new Uint8Array(0)), 'sent');
   t.match(link().options, { group: 'g'.repeat(128), stallMs: 100, maxMessageBytes: cluster.maxMessageBytes });
+});
+
+t.test('the queue to corosync takes the largest log that a new node may have to be sent', (t) => {
+  const { cluster, link } = setUp();
+  cluster.start(() => {});
+  const state = emptyState();
+  apply(state, add('ocf:model'), 1);
+  const model = state.services['ocf:model'];
+  if (model === undefined) throw new Error('not added');
+  for (let i = 0; i < limits.services; i++) {
+    const sid = `ocf:a-resource-with-a-long-name-${i}`;
+    const reason = 'node17 is lost, and of those that may run it node18 has the most room'.repeat(2);
+    state.services[sid] = { ...model, sid, reason, bootId: '0b8ef4b4-4a20-4c1a-9d0e-0123456789ab' };
+  }
+  const snapshot = { index: 7, state };
+  const part: Message = { type: 'log-part', epoch: 1, snapshot, entries: [], commitIndex: 7 };
+  const parts = encode(part, 1, cluster.maxMessageBytes);
+  const bytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0) + limits.settingsBytes;
+  t.ok(bytes <= link().options.outboundBytes, `${bytes} bytes`);
+  t.ok(parts.length < link().options.outboundMessages);
+  t.end();
 });
 
 t.test('before the start there is nobody to send to', async (t) => {

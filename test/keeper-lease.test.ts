@@ -96,6 +96,19 @@ t.test('arming needs a lease', async (t) => {
   t.same(lab.petInstants(), []);
 });
 
+t.test('a release that takes its time does not let go what is armed after it', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const watchdog = createWatchdog({ emulator: lab.socket });
+  const arm = () =>
+    watchdog.arm({ timeoutS: 10, petIntervalMs: 1_000, leaseMs: 5_000, leaseDeadlineMs: boottimeMs() + 4_900 });
+  await arm();
+  const both = await Promise.allSettled([watchdog.release(), arm()]);
+  t.match(both, [{ status: 'fulfilled' }, { status: 'fulfilled' }]);
+  t.equal(watchdog.stats().state, 'armed');
+  t.match(await watchdog.inspect(), { active: true });
+  await watchdog.release();
+});
+
 t.test('the keeper sleeps between pets, however often the lease is extended', async (t) => {
   const lab = await EmulatedMachine.start(t);
   const watchdog = createWatchdog({ emulator: lab.socket });

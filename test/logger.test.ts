@@ -20,6 +20,13 @@ function logging(kind: string, count: number) {
   return spawn(process.execPath, ['--input-type=module', '-e', program, logger, kind, String(count)]);
 }
 
+/** Into a pipe, not a socket, that is read only after a second: of the line that does not fit, a part is written. */
+function loggingIntoPipe(count: number) {
+  const logger = new URL('../src/host/logger.js', import.meta.url).href;
+  const command = '"$0" --input-type=module -e "$1" "$2" plain "$3" | { sleep 1; cat; }';
+  return spawn('sh', ['-c', command, process.execPath, program, logger, String(count)]);
+}
+
 /** Its lines, once the last has come through: one that meets a full pipe is lost, so it is asked for again. */
 async function linesUntilLast(child: ReturnType<typeof logging>): Promise<string[]> {
   let all = '';
@@ -47,6 +54,14 @@ t.test('a reader that hangs costs lines, and never holds up the agent', async (t
   t.ok(lines.length < flood, 'some lines are lost');
   t.match(JSON.parse(lines[0] ?? ''), { number: 0, level: 30, msg: 'flood' });
   t.match(JSON.parse(lines.at(-1) ?? ''), { number: -1, msg: 'last' }, 'what comes later is a line of its own');
+});
+
+t.test('what comes after a torn line and lost ones is a line of its own', async (t) => {
+  const child = loggingIntoPipe(100);
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines = await linesUntilLast(child);
+  t.equal(lines.filter((line) => line.startsWith('{') && !line.endsWith('}')).length, 1, 'one is torn');
+  t.match(JSON.parse(lines.at(-1) ?? ''), { number: -1, msg: 'last' });
 });
 
 t.test('under systemd each line carries its priority', async (t) => {

@@ -120,6 +120,8 @@ t.test('timeouts and intervals come from the meta-data, and a probe is told from
     'start 7000 0 ',
     'monitor 9000 13000 0',
   ]);
+  t.match(await own.run('stop', definition('times'), 0), { outcome: 'stopped' }, 'there is no stop by force');
+  t.match(fake.read('times').trim().split('\n').at(-1), /^stop 8000 0/);
   t.equal(await own.monitorIntervalMs(definition('times')), 13_000);
   t.equal(await own.monitorIntervalMs(definition('missing')), 10_000);
   await t.rejects(own.monitorIntervalMs({ ...definition('times'), agent: 'nonsense' }), { code: 'HF_ARGUMENT' });

@@ -1,8 +1,9 @@
 import t from 'tap';
 import { HoldfastError } from '../src/core/errors.js';
 import { createHostClock } from '../src/host/host-clock.js';
+import { KeeperCommands } from '../src/host/keeper-commands.js';
 import { createWatchdog, type WatchdogOptions } from '../src/host/keeper-watchdog.js';
-import { loadNative } from '../src/host/native.js';
+import { loadNative, type NativeKeeper, type NativeResult } from '../src/host/native.js';
 import { checkArmOptions, checkInstant } from '../src/host/watchdog-arguments.js';
 import type { ArmOptions } from '../src/ports/watchdog.js';
 
@@ -69,6 +70,20 @@ t.test('too many commands at once are refused', async (t) => {
   const codes = outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'done'));
   t.equal(codes.filter((code) => code === 'HF_WATCHDOG').length, 8);
   t.equal(codes.filter((code) => code === 'HF_BUSY').length, 12);
+});
+
+t.test('a keeper that takes no command any more leaves nobody waiting', async (t) => {
+  let takes = true;
+  const keeper = { post: () => takes, extend: () => 0, reset: () => undefined };
+  const commands = new KeeperCommands(keeper as unknown as NativeKeeper);
+  const outcomes = Promise.allSettled([commands.run('adopt'), commands.run('release'), commands.run('adopt')]);
+  takes = false;
+  commands.done({ error: 0 } as NativeResult);
+  const late = commands.run('describe');
+  await t.rejects(late, { code: 'HF_WATCHDOG', message: /this thread of Node is ending/ });
+  const none = new Promise((resolve) => setTimeout(resolve, 1_000, 'some wait for ever'));
+  const rejected = { status: 'rejected', reason: { code: 'HF_WATCHDOG' } };
+  t.match(await Promise.race([outcomes, none]), [{ status: 'fulfilled' }, rejected, rejected]);
 });
 
 t.test('an addon that cannot be loaded says how to mend it', (t) => {

@@ -261,7 +261,7 @@ function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
 
 /** Before the machine goes down, by the shutdown policy: that takes as long as the resources take to stop or move. */
 async function end(agent: Agent, server: StatusServer, log: Logger): Promise<void> {
-  const kind = await shutdownUnderWay();
+  const kind = await shutdownUnderWay((why) => log.error({}, `${why}: what runs here is left as it is`));
   if (kind !== null) {
     await agent.prepareShutdown(kind).catch((error: Error) => log.error({ err: error }, error.message));
   }

@@ -7,7 +7,7 @@ import type { Group, Rule } from '../core/rules.js';
 
 /** A bare number means the one resource that has it as its own name: `100` is `vm:100`. */
 export function serviceNamed(state: ClusterState, sid: string): ServiceRecord {
-  const found = state.services[sid];
+  const found = Object.hasOwn(state.services, sid) ? state.services[sid] : undefined;
   if (found !== undefined) return found;
   const known = Object.keys(state.services);
   if (!sid.includes(':')) {

@@ -6,9 +6,10 @@ import { loadNative } from './native.js';
 /** Half of what one CPG message may hold (1 047 552 bytes), so that none is ever sent in fragments. */
 const maxMessageBytes = 512 * 1024;
 const closeMs = 2_000;
+/** The queue takes a whole log with the most resources that there may be, in parts: what a node that has none is sent. */
 const limits = {
   outboundMessages: 1_024,
-  outboundBytes: 8 * 1024 * 1024,
+  outboundBytes: 32 * 1024 * 1024,
   inboundEvents: 4_096,
   inboundBytes: 16 * 1024 * 1024,
 } as const;

@@ -118,6 +118,8 @@ export class FileStore implements Store {
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
+    // Or all that is ever stored in it is lost with its name.
+    await syncDirectory(dirname(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }

@@ -9,7 +9,11 @@ const commandTypes = { adopt: 1, arm: 2, release: 3, describe: 4 } as const;
 export type CommandName = keyof typeof commandTypes;
 
 /** Callers that wait; more than a handful means that the device hangs. */
-const maxWaiting = 8;
+export const maxWaiting = 8;
+
+export function tooManyWait(): HoldfastError {
+  return new HoldfastError('HF_BUSY', 'the watchdog does not answer and commands to it pile up: try again later');
+}
 
 interface Waiting {
   readonly name: CommandName;
@@ -30,9 +34,7 @@ export class KeeperCommands {
   run(name: CommandName, options?: ArmOptions): Promise<NativeResult> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length >= maxWaiting) {
-        reject(
-          new HoldfastError('HF_BUSY', 'the watchdog does not answer and commands to it pile up: try again later'),
-        );
+        reject(tooManyWait());
         return;
       }
       this.#waiting.push({ name, options, resolve, reject });
@@ -48,11 +50,13 @@ export class KeeperCommands {
   }
 
   #post(): void {
-    const first = this.#waiting[0];
-    if (!first) return;
+    const [first] = this.#waiting;
+    if (first === undefined) return;
     const { timeoutS = 0, petIntervalMs = 0, leaseDeadlineMs = 0, leaseMs = 0 } = first.options ?? {};
     if (this.#keeper.post(commandTypes[first.name], timeoutS, petIntervalMs, leaseDeadlineMs, leaseMs)) return;
-    this.#waiting.shift();
-    first.reject(new HoldfastError('HF_WATCHDOG', 'the keeper takes no commands: this thread of Node is ending'));
+    // Nor will it take those that wait behind it.
+    for (const { reject } of this.#waiting.splice(0)) {
+      reject(new HoldfastError('HF_WATCHDOG', 'the keeper takes no commands: this thread of Node is ending'));
+    }
   }
 }

@@ -65,6 +65,8 @@ class NativeWatchdog implements KeeperWatchdog {
   readonly #keeper: NativeKeeper;
   readonly #commands: KeeperCommands;
   readonly #listeners = new Set<(event: KeeperEvent) => void>();
+  #inHand = 0;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: CheckedWatchdogOptions, native: WatchdogNative) {
     this.#options = options;
@@ -94,7 +96,11 @@ class NativeWatchdog implements KeeperWatchdog {
    * As the port says. When it fails after opening, the device is left `open`, unpetted and perhaps counting: arm
    * again, or release.
    */
-  async arm(options: ArmOptions): Promise<void> {
+  arm(options: ArmOptions): Promise<void> {
+    return this.#inTurn(() => this.#arm(options));
+  }
+
+  async #arm(options: ArmOptions): Promise<void> {
     const checked = checkArmOptions(options, this.#native.boottimeMs());
     const { path, emulated } = this.#options;
     const refusal = emulated ? null : refusalToArm(path, await readKernelWatchdog(path));
@@ -113,7 +119,11 @@ class NativeWatchdog implements KeeperWatchdog {
     }
   }
 
-  async release(): Promise<void> {
+  release(): Promise<void> {
+    return this.#inTurn(() => this.#release());
+  }
+
+  async #release(): Promise<void> {
     const { path } = this.#options;
     const { active, nowayout } = await this.inspect();
     if (this.stats().state === 'idle' && !active) return;
@@ -147,6 +157,15 @@ class NativeWatchdog implements KeeperWatchdog {
   onEvent(listener: (event: KeeperEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Both take several steps: a release that is slow to look must not let go what was armed after it was asked for. */
+  async #inTurn(run: () => Promise<void>): Promise<void> {
+    if (this.#inHand >= maxWaiting) throw tooManyWait();
+    this.#inHand++;
+    const done = this.#turn.then(run);
+    this.#turn = done.catch(() => undefined).finally(() => this.#inHand--);
+    await done;
   }
 
   async #run(command: CommandName, options?: ArmOptions): Promise<NativeResult> {

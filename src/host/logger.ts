@@ -18,7 +18,9 @@ export function createLogger(level: string, underJournal: boolean): Logger {
     lastLevel: 30,
     write(line: string): void {
       const prefix = underJournal ? `<${priorities[this.lastLevel] ?? 6}>` : '';
-      torn = writeLine(`${torn ? '\n' : ''}${prefix}${line}`) === 'torn';
+      const written = writeLine(`${torn ? '\n' : ''}${prefix}${line}`);
+      // After a line that is lost as a whole, the end of the one before is still missing.
+      if (written !== 'lost') torn = written === 'torn';
     },
   };
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);

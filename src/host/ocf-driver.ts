@@ -158,7 +158,9 @@ export class OcfDriver implements ResourceDriver {
     }
     const file = await findAgent(this.#surroundings.ocfRoot, name);
     const action = await this.#action(operation, name);
-    const timeoutMs = Math.min(maxTimeoutMs, givenMs ?? action?.timeoutMs ?? defaultTimeoutMs);
+    // 0 means by force, which OCF agents do not know: killed at once they would have stopped nothing.
+    const limitMs = givenMs === 0 ? undefined : givenMs;
+    const timeoutMs = Math.min(maxTimeoutMs, limitMs ?? action?.timeoutMs ?? defaultTimeoutMs);
     const recurring = operation === 'monitor' && this.#running.has(definition.sid);
     // tmpfiles.d makes it at boot where systemd runs; an agent without it fails obscurely.
     await mkdir(this.#surroundings.runtimeDirectory, { recursive: true, mode: 0o1755 }).catch(() => undefined);

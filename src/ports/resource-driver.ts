@@ -30,7 +30,7 @@ export interface ResourceDriver {
   validate(definition: ResourceDefinition): Promise<void>;
   /**
    * Never rejects: what goes wrong is in the result. One operation at a time per resource (the caller sees to it).
-   * `timeoutMs` undefined: as the agent's meta-data say, else 20 s.
+   * `timeoutMs` undefined: as the agent's meta-data say, else 20 s; 0: at once, by force, where the type can do that.
    */
   run(operation: ResourceOperation, definition: ResourceDefinition, timeoutMs?: number): Promise<OperationResult>;
   /**
