@@ -98,6 +98,9 @@ t.test('what is known of a service only from before its node was lost says so', 
   t.equal(shown('node3', 'started'), 'service ocf:web (node3, started, node3 is out of reach)');
   t.equal(shown('node3', 'fence'), 'service ocf:web (node3, fence, requested started)', 'which says so itself');
   t.equal(shown('node1', 'started'), 'service ocf:web (node1, started)');
+  const cutOff = healthyReport.nodes.map((node) => ({ ...node, lrm: 'unknown' as const }));
+  const report = { ...healthyReport, nodes: cutOff, services: [service] };
+  t.ok(renderStatus(report, plain, false).includes('service ocf:web (node1, started, node1 is out of reach)'));
 });
 
 t.test('a watchdog that is let go has no last pet', async (t) => {

@@ -87,11 +87,11 @@ function serviceTone(state: string): Tone {
   return ['error', 'fence', 'recovery', 'freeze'].includes(state) ? 'bad' : 'faint';
 }
 
-/** Its state was decided before its node was lost. */
+/** Its state is what it was when its node was lost; or when this node was. */
 function isOutdated({ node, state }: ServiceStatus, { nodes }: StatusReport): boolean {
-  if (node === null || !['started', 'request_stop', 'migrate', 'relocate'].includes(state)) return false;
-  const at = nodes.find(({ name }) => name === node)?.state;
-  return at === 'unknown' || at === 'fence';
+  const at = nodes.find(({ name }) => name === node);
+  if (at === undefined || !['started', 'request_stop', 'migrate', 'relocate'].includes(state)) return false;
+  return at.state === 'unknown' || at.state === 'fence' || at.lrm === 'unknown';
 }
 
 function serviceLine(service: ServiceStatus, report: StatusReport, paint: Paint, verbose: boolean): string {
