@@ -1,7 +1,7 @@
 import { type Command, limits, type ServiceMemo, type ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
 import { ageMs } from './manager-memory.js';
-import { carryOutOrder, matesBeside, moveAlong, settle, whyNotThere } from './manager-moves.js';
+import { carryOutOrder, matesBeside, moveAlong, moveTo, settle, whyNotThere } from './manager-moves.js';
 import {
   answerOfHost,
   answerOfTarget,
@@ -140,7 +140,10 @@ function noteFound(service: ServiceRecord, nodeId: number, round: Round): Comman
 function whileStarted(service: ServiceRecord, round: Round): Command | null {
   if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
   const answer = answerOfHost(round, service);
-  if (answer?.outcome === 'error' && isWanted(service)) return afterFailedStart(service, round, answer.detail);
+  const isEnding = endsWithItsNode(service, round);
+  if (answer?.outcome === 'error' && isWanted(service) && !isEnding) {
+    return afterFailedStart(service, round, answer.detail);
+  }
   if (answer?.outcome === 'running' && !service.running) {
     return { type: 'service-running', sid: service.sid, uid: service.uid };
   }
@@ -152,7 +155,7 @@ function whileStarted(service: ServiceRecord, round: Round): Command | null {
   if (host.lrm.mode === 'restart') {
     return to(service, 'freeze', service.nodeId, `${nameOf(round, service.nodeId)} restarts: it waits for it`);
   }
-  if (host.lrm.mode === 'shutdown') return null;
+  if (isEnding) return handOver(service, round);
   if (service.order !== null) return carryOutOrder(service, round);
   if (!service.running) return placedInVain(service, round);
   return settle(service, round);
@@ -165,6 +168,23 @@ function whyStop(service: ServiceRecord, round: Round): string | null {
   if ((round.dependants.get(service.sid) ?? []).length > 0) return 'wait';
   if (lost !== null) return lost;
   return service.removing ? 'being removed' : `${service.requested} is requested`;
+}
+
+/** Its node goes down: what it cannot stop is recovered when that is over. */
+function endsWithItsNode(service: ServiceRecord, round: Round): boolean {
+  return hostOf(round, service)?.lrm.mode === 'shutdown';
+}
+
+/** Its node goes down and something failed there: what can be stopped need not wait until the node was fenced. */
+function handOver(service: ServiceRecord, round: Round): Command | null {
+  const { sid, nodeId, failedNodeIds } = service;
+  const ofHost = [...(round.answers.get(nodeId ?? 0)?.values() ?? [])];
+  if (!ofHost.some(({ outcome }) => outcome === 'error')) return null;
+  const { nodeId: targetId, reason } = selectNode(round.placement, { sid, preference: 'best-score', failedNodeIds });
+  if (targetId !== null) return moveTo(service, round, targetId, reason, { kind: 'relocate' });
+  // Its failed start is to be cleared away all the same.
+  const hasFailed = answerOfHost(round, service)?.outcome === 'error';
+  return hasFailed ? to(service, 'request_stop', nodeId, reason) : null;
 }
 
 /** Its node cannot start it any more, though it was given to it: another one may. */
@@ -207,7 +227,8 @@ function whileStopping(service: ServiceRecord, round: Round): Command | null {
   if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
   const answer = answerOfHost(round, service);
   if (answer?.outcome === 'stopped') return to(service, 'stopped', service.nodeId, 'stopped as requested');
-  return answer?.outcome === 'error' ? to(service, 'error', service.nodeId, answer.detail) : null;
+  const failed = answer?.outcome === 'error' && !endsWithItsNode(service, round);
+  return failed ? to(service, 'error', service.nodeId, answer.detail) : null;
 }
 
 function whileStopped(service: ServiceRecord, round: Round): Command | null {
@@ -298,7 +319,9 @@ function stayed(service: ServiceRecord, round: Round, detail: string): Command {
 function whileRelocating(service: ServiceRecord, round: Round): Command | null {
   if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
   const answer = answerOfHost(round, service);
-  if (answer?.outcome === 'error') return to(service, 'error', service.nodeId, answer.detail);
+  if (answer?.outcome === 'error' && !endsWithItsNode(service, round)) {
+    return to(service, 'error', service.nodeId, answer.detail);
+  }
   if (answer?.outcome !== 'stopped') return null;
   if (!isWanted(service)) return to(service, 'stopped', service.targetId, 'stopped as requested');
   const { targetId } = service;
@@ -355,6 +378,8 @@ function whileRecovering(service: ServiceRecord, round: Round): Command | null {
     const home = service.requested === 'stopped' ? selectNode(round.placement, query).nodeId : service.nodeId;
     return to(service, 'stopped', home ?? service.nodeId, 'its node was fenced, and it is not to run');
   }
+  const found = takeOver(service, round);
+  if (found !== undefined) return found;
   if (waitsFor(round.input.state, service) !== null || round.input.unheard.size > 0) return null;
   const { nodeId, reason } = selectNode(round.placement, { ...query, preference: preferenceFor(service, round) });
   return nodeId === null ? null : start(service, round, nodeId, reason);

@@ -76,6 +76,8 @@ export interface Shutdown {
   aloneSinceMs: number | null;
   /** Nothing runs here and all know it since then; null: not so. Only others can be a reason to stay. */
   doneSinceMs: number | null;
+  /** All was stopped that can be, and something cannot, since then; null: not so. */
+  stuckSinceMs: number | null;
   /** The agent was told. */
   prepared: boolean;
 }

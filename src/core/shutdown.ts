@@ -1,8 +1,8 @@
 import { runsNothing } from './acting.js';
 import { type Effect, notice } from './effects.js';
-import { needsProtection } from './lrm.js';
+import { needsProtection, type Unit } from './lrm.js';
 import type { LrmMode } from './messages.js';
-import type { ClusterPart, NodeState, ShutdownKind } from './node-state.js';
+import type { ClusterPart, NodeState, Shutdown, ShutdownKind } from './node-state.js';
 import type { ViewContext } from './views.js';
 
 /**
@@ -18,6 +18,8 @@ const aloneMs = 5_000;
  * which costs its service a clean end; one that hangs must not keep all machines on for ever.
  */
 const longestStayMs = 600_000;
+/** For others to take what was stopped, when something else here cannot be stopped. */
+const handOverMs = 10_000;
 
 export function onShutdown(
   node: NodeState,
@@ -27,7 +29,7 @@ export function onShutdown(
   effects: Effect[],
 ): void {
   if (node.shutdown !== null && node.shutdown.kind !== 'restart') return;
-  node.shutdown = { kind, sinceMs: nowMs, aloneSinceMs: null, doneSinceMs: null, prepared: false };
+  node.shutdown = { kind, sinceMs: nowMs, aloneSinceMs: null, doneSinceMs: null, stuckSinceMs: null, prepared: false };
   if (kind === 'restart') {
     endAgent(node, cluster, effects);
     return;
@@ -117,15 +119,27 @@ function isNeeded(node: NodeState, { views, peers, selfId }: ClusterPart): boole
   return others.some(({ nodeId }, i) => nodes[nodeId]?.releasedBootId !== heartbeats[i]?.bootId);
 }
 
+function isUnstoppable(unit: Unit | undefined): boolean {
+  return unit !== undefined && unit.failure !== null && unit.condition === 'broken' && unit.operationId === null;
+}
+
+/** Something here ends only with the machine; all the rest was stopped, and others have taken it. */
+function isStuck(node: NodeState, cluster: ClusterPart, shutdown: Shutdown, nowMs: number): boolean {
+  const { lrm } = cluster;
+  if (!stopsAll(node, cluster, nowMs) || ![...lrm.units.values()].some(isUnstoppable)) return false;
+  if (lrm.operations.size > 0) return nowMs - shutdown.sinceMs >= longestStayMs;
+  shutdown.stuckSinceMs ??= nowMs;
+  const isTaken = lrm.mine.every(({ sid }) => isUnstoppable(lrm.units.get(sid)));
+  const handsOver = lrmMode(node, cluster) === 'shutdown' && !isAlone(node, nowMs);
+  return isTaken || !handsOver || nowMs - shutdown.stuckSinceMs >= handOverMs;
+}
+
 /** Goes on with the shutdown of the machine, as far as it can go now. */
 export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: ViewContext, effects: Effect[]): void {
   const { shutdown } = node;
   if (shutdown === null || shutdown.kind === 'restart' || shutdown.prepared) return;
   if (cluster.views.view !== null) shutdown.aloneSinceMs = null;
   else shutdown.aloneSinceMs ??= context.nowMs;
-  const stuck = [...cluster.lrm.units.values()].some(
-    (unit) => unit.failure !== null && unit.condition === 'broken' && unit.operationId === null,
-  );
   const told = node.log.committed.nodes[cluster.selfId]?.releasedBootId === node.options.bootId;
   const alone = isAlone(node, context.nowMs);
   const stopped = cluster.lrm.operations.size === 0 && (alone ? runsNothing(node) : isReleased(node, cluster));
@@ -133,7 +147,7 @@ export function prepareShutdown(node: NodeState, cluster: ClusterPart, context: 
   const stayedMs = shutdown.doneSinceMs === null ? 0 : context.nowMs - shutdown.doneSinceMs;
   const stays = stayedMs < longestStayMs && isNeeded(node, cluster);
   const gone = stopped && (alone || (told && !stays));
-  if (!gone && !(stuck && stopsAll(node, cluster, context.nowMs))) return;
+  if (!gone && !isStuck(node, cluster, shutdown, context.nowMs)) return;
   shutdown.prepared = true;
   finish(cluster, gone, effects);
 }
