@@ -130,7 +130,7 @@ KeeperStats Keeper::Stats() const {
           failedPets_.load(),
           wakeups_.load(),
           resetRequests_.load(),
-          worstLatenessNs_.load(),
+          lateness_.WorstNs(),
           petError_.load(),
           resetError_.load(),
           realtime_.load(),
@@ -182,7 +182,7 @@ void Keeper::Sleep() {
   wakeups_.fetch_add(1, std::memory_order_relaxed);
   if (polled[1].revents != 0) Drain(commandFd_);
   if (polled[0].revents == 0) return;
-  worstLatenessNs_.store(std::max(worstLatenessNs_.load(), BootNs() - planNs));
+  lateness_.Count(BootNs() - planNs);
 }
 
 void Keeper::Tick() {

@@ -12,6 +12,7 @@
 #include "emulated_device.h"
 #include "kernel_device.h"
 #include "keeper_memory.h"
+#include "lateness.h"
 #include "watchdog_device.h"
 
 namespace holdfast {
@@ -88,6 +89,7 @@ class Keeper {
   // The notices since the last call; with kNoticeResult, *result is the command's.
   uint32_t TakeNotices(Result* result);
   KeeperStats Stats() const;
+  const Lateness& WakeLateness() const { return lateness_; }
   // Nobody will ask again. An idle keeper ends; one with an open device goes on until its lease ends, and resets.
   void Abandon();
 
@@ -155,7 +157,7 @@ class Keeper {
   std::atomic<uint64_t> failedPets_{0};
   std::atomic<uint64_t> wakeups_{0};
   std::atomic<uint64_t> resetRequests_{0};
-  std::atomic<int64_t> worstLatenessNs_{0};
+  Lateness lateness_;  // of wake-ups that the timer made
   std::atomic<int> petError_{0};
   std::atomic<int> resetError_{0};
   std::atomic<bool> realtime_{false};

@@ -54,7 +54,8 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Keeper",
                        {InstanceMethod<&KeeperHandle::Post>("post"), InstanceMethod<&KeeperHandle::Extend>("extend"),
-                        InstanceMethod<&KeeperHandle::Reset>("reset"), InstanceMethod<&KeeperHandle::Stats>("stats")});
+                        InstanceMethod<&KeeperHandle::Reset>("reset"), InstanceMethod<&KeeperHandle::Stats>("stats"),
+                        InstanceMethod<&KeeperHandle::LatenessCounts>("lateness")});
   }
 
   explicit KeeperHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<KeeperHandle>(info) {
@@ -167,6 +168,16 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
     out["realtime"] = Napi::Boolean::New(env, stats.realtime);
     out["memoryLocked"] = Napi::Boolean::New(env, stats.memoryLocked);
     return out;
+  }
+
+  // lateness(): how many wake-ups were so late, by the buckets of native/lateness.h
+  Napi::Value LatenessCounts(const Napi::CallbackInfo& info) {
+    const Lateness& lateness = keeper_->WakeLateness();
+    Napi::Float64Array counts = Napi::Float64Array::New(info.Env(), Lateness::kBuckets);
+    for (size_t bucket = 0; bucket < Lateness::kBuckets; bucket++) {
+      counts[bucket] = static_cast<double>(lateness.At(bucket));
+    }
+    return counts;
   }
 
   Keeper* keeper_ = nullptr;

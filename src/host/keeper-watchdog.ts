@@ -1,7 +1,8 @@
 /** The watchdog port over the native keeper, for kernel devices and for the emulator. */
 import { HoldfastError } from '../core/errors.js';
 import type { ArmOptions, KeeperStats, Watchdog, WatchdogInfo } from '../ports/watchdog.js';
-import { type CommandName, KeeperCommands } from './keeper-commands.js';
+import { type CommandName, KeeperCommands, maxWaiting, tooManyWait } from './keeper-commands.js';
+import { Lateness } from './keeper-lateness.js';
 import { loadNative, type NativeKeeper, type NativeResult, type WatchdogNative } from './native.js';
 import {
   type CheckedWatchdogOptions,
@@ -41,6 +42,8 @@ export interface KeeperWatchdog extends Watchdog {
    */
   adopt(): Promise<void>;
   stats(): KeeperWatchdogStats;
+  /** How late the keeper's wake-ups were so far. */
+  lateness(): Lateness;
   /** Calls `listener` for each event until the returned function is called. */
   onEvent(listener: (event: KeeperEvent) => void): () => void;
 }
@@ -152,6 +155,10 @@ class NativeWatchdog implements KeeperWatchdog {
       petError: petError === 0 ? null : errnoName(petError),
       resetError: resetError === 0 ? null : errnoName(resetError),
     };
+  }
+
+  lateness(): Lateness {
+    return new Lateness(this.#keeper.lateness(), this.stats().worstLatenessMs);
   }
 
   onEvent(listener: (event: KeeperEvent) => void): () => void {

@@ -1,0 +1,207 @@
+#!/usr/bin/env node
+// How late the keeper pets under load, what it costs and whether it allocates: npm run bench:keeper -- [--minutes M]
+// [--only LOAD,...] [--json]. Ten minutes a load unless told. The watchdog is emulated; the keeper's thread is the real one.
+import { fork, spawn, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { cpus, freemem, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const here = (name) => fileURLToPath(new URL(`./bench-keeper.d/${name}`, import.meta.url));
+const emulatorProgram = fileURLToPath(new URL('../build/Release/watchdog-emulator', import.meta.url));
+/** The shortest that the keeper takes: the more pets, the more a quantile of them says. */
+const petIntervalMs = 50;
+const stuckClients = 1_000;
+/** The aims of the design, where the kernel grants SCHED_FIFO. */
+const aims = { p999Ms: 1, maxMs: 10 };
+const pageBytes = 4_096;
+
+const loads = {
+  idle: () => [],
+  cpu: () => Array.from({ length: 3 * cpus().length }, () => fork(here('busy.mjs'))),
+  memory: () => [fork(here('memory.mjs'), [String(Math.floor((freemem() / 2 ** 20) * 0.8))])],
+  javascript: () => [],
+  clients: () => [],
+};
+
+/** One run: a machine for the emulator to reset (a sleep), the emulator, the petter, and the load. */
+class Run {
+  #folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  #processes = [];
+  #sockets = [];
+
+  async measure(load, minutes) {
+    const machine = this.#spawn('sleep', ['infinity']);
+    writeFileSync(join(this.#folder, 'machine.pid'), `${machine.pid}\n`);
+    writeFileSync(join(this.#folder, 'allocations'), Buffer.alloc(pageBytes));
+    const emulator = join(this.#folder, 'watchdog');
+    this.#spawn(emulatorProgram, ['--socket', emulator, '--machine-pid-file', join(this.#folder, 'machine.pid')]);
+    const socket = join(this.#folder, 'socket');
+    const petter = await this.#petter(emulator, socket, load === 'javascript');
+    this.#processes.push(...loads[load]());
+    const clients = load === 'clients' ? await this.#stick(socket) : null;
+    await sleep(1_000);
+    const before = { ...(await ask(petter)), ...this.#costs(petter.pid) };
+    await sleep(minutes * 60_000);
+    const after = { ...(await ask(petter)), ...this.#costs(petter.pid) };
+    return { load, clients, ...figures(before, after) };
+  }
+
+  #spawn(command, args) {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.#processes.push(child);
+    return child;
+  }
+
+  async #petter(emulator, socket, blocked) {
+    const environment = { LD_PRELOAD: this.#counter(), ALLOCATIONS: join(this.#folder, 'allocations') };
+    const args = [emulator, socket, String(petIntervalMs), ...(blocked ? ['--block'] : [])];
+    await until(() => readdirSync(this.#folder).includes('watchdog'), 'the emulator to listen');
+    const petter = fork(here('petter.mjs'), args, { env: { ...process.env, ...environment } });
+    this.#processes.push(petter);
+    await said(petter, 'armed');
+    return petter;
+  }
+
+  #counter() {
+    const library = join(this.#folder, 'allocations.so');
+    const built = spawnSync('g++', ['-std=c++17', '-O2', '-shared', '-fPIC', '-o', library, here('allocations.cc')]);
+    if (built.status !== 0) throw new Error(`g++ cannot build allocations.cc: ${built.stderr}`);
+    return library;
+  }
+
+  /** Clients that send half a request and then nothing; how many the socket keeps. */
+  async #stick(path) {
+    for (let number = 0; number < stuckClients; number++) {
+      const client = createConnection(path, () => client.write('GET /v1/status HTT'));
+      client.on('error', () => undefined);
+      this.#sockets.push(client);
+      if (number % 50 === 49) await sleep(20);
+    }
+    // Who is turned away comes again: the crowd stays as large as it is.
+    const again = setInterval(() => {
+      for (const [index, client] of this.#sockets.entries()) {
+        if (!client.destroyed) continue;
+        const next = createConnection(path, () => next.write('GET /v1/status HTT'));
+        next.on('error', () => undefined);
+        this.#sockets[index] = next;
+      }
+    }, 200);
+    again.unref();
+    this.#sockets.push({ destroy: () => clearInterval(again), destroyed: false });
+    return stuckClients;
+  }
+
+  #costs(pid) {
+    const task = readdirSync(`/proc/${pid}/task`).find(
+      (id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim() === 'hf-keeper',
+    );
+    const [cpuNs = '0'] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
+    const count = Buffer.alloc(8);
+    const file = openSync(join(this.#folder, 'allocations'), 'r');
+    readSync(file, count, 0, 8, 0);
+    closeSync(file);
+    return { cpuMs: Number(cpuNs) / 1e6, allocations: Number(count.readBigUInt64LE()) };
+  }
+
+  end() {
+    for (const socket of this.#sockets) socket.destroy();
+    for (const child of this.#processes) child.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function until(holds, what) {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    if (holds()) return;
+    await sleep(20);
+  }
+  throw new Error(`waited 10 s for ${what}`);
+}
+
+async function said(child, wanted) {
+  for (;;) {
+    const message = await new Promise((resolve, reject) => {
+      child.once('message', resolve);
+      child.once('exit', (code) => reject(new Error(`the petter has ended with code ${code}`)));
+    });
+    if (wanted === null || message === wanted) return message;
+  }
+}
+
+function ask(petter) {
+  petter.send('figures');
+  return said(petter, null);
+}
+
+function figures(before, after) {
+  const overMs = after.bootMs - before.bootMs;
+  const { p50Ms, p999Ms, maxMs, realtime, memoryLocked, failedPets } = after;
+  return {
+    pets: after.pets - before.pets,
+    ...{ p50Ms, p999Ms, maxMs, failedPets, realtime, memoryLocked },
+    wakeupsPerS: ((after.wakeups - before.wakeups) * 1_000) / overMs,
+    cpuPercent: ((after.cpuMs - before.cpuMs) * 100) / overMs,
+    allocations: after.allocations - before.allocations,
+    held: !realtime ? null : p999Ms <= aims.p999Ms && maxMs <= aims.maxMs,
+  };
+}
+
+function print(run) {
+  const ms = (value) => `${value.toFixed(3)} ms`.padStart(12);
+  const verdict = run.held === null ? 'no SCHED_FIFO' : run.held ? 'held' : 'MISSED';
+  process.stdout.write(
+    `${run.load.padEnd(12)}${ms(run.p50Ms)}${ms(run.p999Ms)}${ms(run.maxMs)}${String(run.pets).padStart(9)}` +
+      `${run.wakeupsPerS.toFixed(1).padStart(10)}${run.cpuPercent.toFixed(2).padStart(8)}${String(run.allocations).padStart(13)}  ${verdict}\n`,
+  );
+}
+
+function parseArguments() {
+  const options = { minutes: { type: 'string', default: '10' }, only: { type: 'string' }, json: { type: 'boolean' } };
+  const { values } = parseArgs({ options });
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0 && minutes <= 600)) throw new Error(`--minutes is '${values.minutes}', not from 0.01 to 600`);
+  const names = values.only?.split(',') ?? Object.keys(loads);
+  const unknown = names.find((name) => !Object.hasOwn(loads, name));
+  if (unknown !== undefined) {
+    throw new Error(`--only names '${unknown}', which is no load: they are ${Object.keys(loads).join(', ')}`);
+  }
+  return { minutes, names, json: values.json === true };
+}
+
+async function main() {
+  const { minutes, names, json } = parseArguments();
+  const machine = `${cpus()[0]?.model} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+  const heads = `${'load'.padEnd(12)}${'p50'.padStart(12)}${'p99.9'.padStart(12)}${'max'.padStart(12)}${'pets'.padStart(9)}${'wakeups/s'.padStart(10)}${'CPU %'.padStart(8)}${'allocations'.padStart(13)}\n`;
+  if (!json) process.stdout.write(`${machine}; a pet each ${petIntervalMs} ms, ${minutes} min a load\n${heads}`);
+  const runs = [];
+  for (const name of names) {
+    if (!json && process.stderr.isTTY) process.stderr.write(`${name} ...\r`);
+    const run = new Run();
+    const stop = () => {
+      run.end();
+      process.exit(130);
+    };
+    process.once('SIGINT', stop).once('SIGTERM', stop);
+    try {
+      runs.push(await run.measure(name, minutes));
+      if (!json) print(runs.at(-1));
+    } finally {
+      process.off('SIGINT', stop).off('SIGTERM', stop);
+      run.end();
+    }
+  }
+  if (json) process.stdout.write(`${JSON.stringify({ machine, minutes, petIntervalMs, runs }, null, 2)}\n`);
+  return runs.some(({ held, failedPets }) => held === false || failedPets > 0) ? 1 : 0;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error) => {
+    process.stderr.write(`bench:keeper: ${error.message}\n`);
+    process.exit(2);
+  },
+);
