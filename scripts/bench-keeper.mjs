@@ -195,7 +195,7 @@ async function main() {
     }
   }
   if (json) process.stdout.write(`${JSON.stringify({ machine, minutes, petIntervalMs, runs }, null, 2)}\n`);
-  return runs.some(({ held, failedPets }) => held === false || failedPets > 0) ? 1 : 0;
+  return runs.some(({ held, failedPets, allocations }) => held === false || failedPets + allocations > 0) ? 1 : 0;
 }
 
 main().then(
