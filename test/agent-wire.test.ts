@@ -3,7 +3,7 @@ import t from 'tap';
 import { entriesSchema, snapshotSchema } from '../src/agent/log-schema.js';
 import { Decoder, encode } from '../src/agent/wire.js';
 import { defaultOptions } from '../src/core/cluster-options.js';
-import { apply, type Command, emptyState } from '../src/core/cluster-state.js';
+import { apply, type Command, emptyState, limits } from '../src/core/cluster-state.js';
 import type { Entry, Heartbeat, Message, NewView } from '../src/core/messages.js';
 import type { Rule } from '../src/core/rules.js';
 import { add } from './fixtures/add-resource.js';
@@ -143,6 +143,26 @@ t.test('fields that are missing, unknown, out of range or of another type are na
     const result = new Decoder().decode('1/1', bytes ?? new Uint8Array());
     t.match(result, { type: 'refused', detail: pattern }, name);
   }
+});
+
+t.test('a snapshot holds each under its own name, and not more than there may be', async (t) => {
+  const { snapshot } = newView(2);
+  if (snapshot === null) throw new Error('no snapshot');
+  const { index, state } = snapshot;
+  const [one, other] = Object.values(state.services);
+  const node = { nodeId: 1, name: 'n1', bootId: 'b', fenceBoundMs: 1, state: 'online', fencedBootIds: [] };
+  const passes = (changed: object) => snapshotSchema.safeParse({ index, state: { ...state, ...changed } }).success;
+  t.ok(passes({ nodes: { 1: node } }));
+  t.notOk(passes({ nodes: { '01': node } }));
+  t.notOk(passes({ nodes: { 2: node } }));
+  t.notOk(passes({ services: { [one?.sid ?? '']: other } }));
+  const group = (name: string) => ({ name, nodes: [], restricted: false, nofailback: false, comment: '' });
+  const groups = (count: number) => Array.from({ length: count }, (_, i) => [`g${i}`, group(`g${i}`)]);
+  t.ok(passes({ groups: Object.fromEntries(groups(limits.groups)) }));
+  t.notOk(passes({ groups: Object.fromEntries(groups(limits.groups + 1)) }));
+  t.notOk(passes({ groups: { g: group('h') } }));
+  t.ok(passes({ rules: { apart: rule } }));
+  t.notOk(passes({ rules: { together: rule } }));
 });
 
 const rule: Rule = {

@@ -255,14 +255,33 @@ const disarm = z.strictObject({
   index: count,
 });
 
+/** Nodes of the list, and those that were in it and are not forgotten yet. */
+const maxNodes = 1_024;
+
+/** Not more than there may be, each under its own name. */
+function recordOf<Schema extends z.ZodType>(
+  name: z.ZodString,
+  schema: Schema,
+  max: number,
+  nameOf: (value: z.output<Schema>) => string,
+) {
+  return z.record(name, schema).refine(
+    (record) => {
+      const all = Object.entries(record);
+      return all.length <= max && all.every(([key, value]) => nameOf(value) === key);
+    },
+    { error: `more than ${max}, or one under the name of another` },
+  );
+}
+
 export const snapshotSchema: z.ZodType<Snapshot> = z.strictObject({
   index: count,
   state: z.strictObject({
-    nodes: z.record(z.string().regex(/^\d{1,10}$/), nodeRecord),
-    services: z.record(sid, serviceRecord),
+    nodes: recordOf(z.string(), nodeRecord, maxNodes, ({ nodeId }) => String(nodeId)),
+    services: recordOf(sid, serviceRecord, limits.services, (service) => service.sid),
     electorate: z.exactOptional(electorateSchema),
-    groups: z.record(identifier, group).default({}),
-    rules: z.record(identifier, rule).default({}),
+    groups: recordOf(identifier, group, limits.groups, ({ name }) => name).default({}),
+    rules: recordOf(identifier, rule, limits.rules, ({ id }) => id).default({}),
     options: z.strictObject(options).default(defaultOptions),
     disarm: disarm.nullable().default(null),
     armedIndex: count.default(0),

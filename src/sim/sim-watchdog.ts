@@ -116,6 +116,8 @@ export class SimKeeper implements Watchdog {
   /** Between check and pet at this moment: hears nothing. */
   #stalled = false;
   #resetReason: string | null = null;
+  /** One at a time, in their order, as the native keeper takes them. */
+  readonly #commands: (() => void)[] = [];
   #dead = false;
 
   constructor(world: KeeperSurroundings) {
@@ -203,7 +205,7 @@ export class SimKeeper implements Watchdog {
 
   /** Carried out by the thread, some time later; only then is its promise settled, in the event loop. */
   #command(run: () => void): Promise<void> {
-    const { timeline, random, deliver } = this.#world;
+    const { timeline, deliver } = this.#world;
     return new Promise((resolve, reject) => {
       const attempt = (): void => {
         if (this.#dead) return;
@@ -217,9 +219,18 @@ export class SimKeeper implements Watchdog {
         } catch (error) {
           deliver(() => reject(error));
         }
+        this.#commands.shift();
+        this.#beginCommand();
       };
-      timeline.after(random.within(commandMs), attempt);
+      this.#commands.push(attempt);
+      if (this.#commands.length === 1) this.#beginCommand();
     });
+  }
+
+  #beginCommand(): void {
+    const { timeline, random } = this.#world;
+    const [first] = this.#commands;
+    if (first !== undefined) timeline.after(random.within(commandMs), first);
   }
 
   #arm({ timeoutS, petIntervalMs, leaseDeadlineMs, leaseMs }: ArmOptions): void {
