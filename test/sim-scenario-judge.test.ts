@@ -60,6 +60,15 @@ t.test('a difference that was only predicted may not come about, but nothing els
   t.equal(judge('a', outcome, same, [predicted]).verdict, 'as expected');
   t.equal(judge('a', outcome, other, [predicted]).verdict, 'differs on purpose');
   t.equal(judge('a', outcome, { ...other, fenced: [] }, [predicted]).verdict, 'differs');
+  const elsewhere: Difference = { ...predicted, ours: { services: { '*': '*' } } };
+  t.equal(judge('a', outcome, other, [elsewhere]).verdict, 'differs on purpose');
+  const stopped = { 'vm:1': { node: 'node2', state: 'stopped' } };
+  t.strictSame(judge('a', outcome, { ...other, services: stopped }, [elsewhere]).problems, [
+    'vm:1: node1 started instead of * stopped',
+  ]);
+  t.strictSame(judge('a', outcome, { ...other, services: {} }, [elsewhere]).problems, [
+    'vm:1: node1 started instead of not there',
+  ]);
 });
 
 t.test('a broken rule is never as expected', async (t) => {

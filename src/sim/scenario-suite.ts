@@ -112,7 +112,7 @@ function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOu
   const problems: string[] = [];
   for (const sid of [...sids].sort()) {
     const is = shown(outcome.services[sid]);
-    const should = shouldBe(services, sid) ?? shown(expected.services[sid]);
+    const should = shouldBe(services, sid, expected.services[sid]);
     const fits = should.startsWith('* ') ? is.endsWith(should.slice(1)) : is === should;
     if (!fits) problems.push(`${sid}: ${is} instead of ${should}`);
     const runs = outcome.services[sid]?.running.join(' ') || 'nowhere';
@@ -129,10 +129,15 @@ function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOu
   return problems;
 }
 
-/** Undefined: it is not mentioned. */
-function shouldBe(services: NonNullable<OtherOutcome['services']>, sid: string): string | undefined {
+function shouldBe(
+  services: NonNullable<OtherOutcome['services']>,
+  sid: string,
+  fromPeer: ExpectedService | undefined,
+): string {
   const key = Object.hasOwn(services, sid) ? sid : '*';
-  return Object.hasOwn(services, key) ? (services[key] ?? absent) : undefined;
+  const said = Object.hasOwn(services, key) ? (services[key] ?? absent) : shown(fromPeer);
+  if (said !== '*') return said;
+  return fromPeer === undefined ? absent : `* ${fromPeer.state}`;
 }
 
 const absent = 'not there';
