@@ -82,7 +82,7 @@ function newClusterPart(node: NodeState, derived: Derived, now: Now): ClusterPar
     lastHeartbeatMs: 0,
     lastHeartbeatEpoch: 0,
     heartbeatDue: true,
-    lastReport: '',
+    lastReport: [],
     load: null,
     heardMs: new Map(),
     lastManagerMs: now.bootMs - managerGapMs,

@@ -85,13 +85,20 @@ export function quorumValue(electorate: Electorate, reached: ReadonlyMap<number,
 }
 
 function quorumValueOf(side: Votes, reached: ReadonlyMap<number, number>): number | undefined {
-  let votes = 0;
-  const descending = [...reached].sort(([, a], [, b]) => b - a);
-  for (const [nodeId, value] of descending) {
-    votes += side.nodes.find((node) => node.nodeId === nodeId)?.votes ?? 0;
-    if (votes >= quorumVotes(side)) return value;
+  let highest: number | undefined;
+  for (const { nodeId } of side.nodes) {
+    const value = reached.get(nodeId);
+    if (value === undefined || (highest !== undefined && value <= highest)) continue;
+    if (votesAt(side, reached, value) >= quorumVotes(side)) highest = value;
   }
-  return undefined;
+  return highest;
+}
+
+/** Votes of those who have reached it. */
+function votesAt({ nodes }: Votes, reached: ReadonlyMap<number, number>, value: number): number {
+  let votes = 0;
+  for (const node of nodes) if ((reached.get(node.nodeId) ?? Number.NEGATIVE_INFINITY) >= value) votes += node.votes;
+  return votes;
 }
 
 /**
@@ -139,6 +146,7 @@ export function isVoter(electorate: Electorate, nodeId: number): boolean {
 }
 
 export function nodeName(electorate: Electorate, nodeId: number): string {
-  const known = sides(electorate).flatMap((side) => side.nodes);
-  return known.find((node) => node.nodeId === nodeId)?.name ?? `node id ${nodeId}`;
+  const isIt = (node: Voter): boolean => node.nodeId === nodeId;
+  const known = electorate.nodes.find(isIt) ?? electorate.former?.nodes.find(isIt);
+  return known?.name ?? `node id ${nodeId}`;
 }

@@ -26,7 +26,8 @@ export function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: Vi
   const epoch = cluster.views.view?.epoch ?? 0;
   const sinceMs = context.nowMs - cluster.lastHeartbeatMs;
   const news = newsOf(node, cluster, epoch, context.nowMs);
-  if (news !== cluster.lastReport || takeoverDue(node, cluster, context.nowMs, sinceMs)) cluster.heartbeatDue = true;
+  const isNew = news.some((fact, i) => fact !== cluster.lastReport[i]);
+  if (isNew || takeoverDue(node, cluster, context.nowMs, sinceMs)) cluster.heartbeatDue = true;
   const firstInView = epoch !== cluster.lastHeartbeatEpoch;
   if (!firstInView && sinceMs < (cluster.heartbeatDue ? heartbeatGapMs : heartbeatMs)) return;
   cluster.lastHeartbeatEpoch = epoch;
@@ -40,26 +41,31 @@ export function sendHeartbeat(node: NodeState, cluster: ClusterPart, context: Vi
   cluster.load = null;
 }
 
-/** All that others should hear of at once; two that are the same say the same. */
-function newsOf(node: NodeState, cluster: ClusterPart, epoch: number, nowMs: number): string {
-  const { lrm, views, protection } = cluster;
-  const able = `${canRun(node, cluster)} ${protection.state === 'armed'} ${mayStart(node, cluster, nowMs)}`;
-  const { version = '' } = cluster.electorate;
-  return `${lrm.revision} ${epoch} ${views.storing} ${version} ${able} ${node.shutdown?.kind} ${isReleased(node, cluster)}`;
+/** All that others should hear of at once. */
+function newsOf(node: NodeState, cluster: ClusterPart, epoch: number, nowMs: number): ClusterPart['lastReport'] {
+  const { lrm, views, protection, electorate } = cluster;
+  return [
+    lrm.revision,
+    epoch,
+    views.storing,
+    electorate.version,
+    canRun(node, cluster),
+    protection.state === 'armed',
+    mayStart(node, cluster, nowMs),
+    node.shutdown?.kind,
+    isReleased(node, cluster),
+  ];
 }
 
 /** A node outside the view has become ripe for its takeover since the last heartbeat: the leader waits to hear it. */
 function takeoverDue(node: NodeState, cluster: ClusterPart, nowMs: number, sinceMs: number): boolean {
   const { view } = cluster.views;
   if (view === null) return false;
-  const { nodes } = node.log.committed;
-  for (const id in nodes) {
-    const record = nodes[id];
-    if (record === undefined || view.members.some((member) => member.nodeId === record.nodeId)) continue;
-    const ripeSinceMs = silence(cluster, record.nodeId, nowMs) - waitMs(cluster.electorate, record.fenceBoundMs);
-    if (ripeSinceMs >= 0 && ripeSinceMs < sinceMs) return true;
-  }
-  return false;
+  return Object.values(node.log.committed.nodes).some(({ nodeId, fenceBoundMs }) => {
+    if (view.members.some((member) => member.nodeId === nodeId)) return false;
+    const ripeSinceMs = silence(cluster, nodeId, nowMs) - waitMs(cluster.electorate, fenceBoundMs);
+    return ripeSinceMs >= 0 && ripeSinceMs < sinceMs;
+  });
 }
 
 /** How long this node has kept silent towards that one; with a quorum device, while it held quorum. */

@@ -101,8 +101,11 @@ function sentAt({ sent }: Lease, seq: number): number | null {
  * electorate, that one makes nobody's lease any more, however late some node hears of the change.
  */
 function echoes(lease: Lease, electorate: Electorate): Map<number, number> {
-  const same = [...lease.echoed].filter(([, { version }]) => version === (electorate.version ?? ''));
-  return new Map(same.map(([nodeId, { seq }]) => [nodeId, seq]));
+  const same = new Map<number, number>();
+  for (const [nodeId, { seq, version }] of lease.echoed) {
+    if (version === (electorate.version ?? '')) same.set(nodeId, seq);
+  }
+  return same;
 }
 
 function echoedByNodes(lease: Lease, electorate: Electorate): number | undefined {

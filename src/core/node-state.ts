@@ -118,7 +118,7 @@ export interface ClusterPart {
   /** Something changed that the others should hear at once. */
   heartbeatDue: boolean;
   /** What the last report was made of, to see changes. */
-  lastReport: string;
+  lastReport: readonly (string | number | boolean | undefined)[];
   /** Loads of this node, measured since the last heartbeat; null: sent. */
   load: LoadReport | null;
   /** When each node was last heard; only ever shown. */

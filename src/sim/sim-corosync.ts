@@ -9,10 +9,10 @@ export interface CorosyncClient {
   event(event: ClusterEvent): void;
 }
 
-/** What a ring puts in order. */
+/** What a ring puts in order; a message is told as it is. */
 export type Item =
-  | { readonly kind: 'message'; readonly nodeId: number; readonly pid: number; readonly data: Uint8Array }
-  | { readonly kind: 'join' | 'leave'; readonly nodeId: number; readonly pid: number };
+  | { readonly type: 'message'; readonly nodeId: number; readonly pid: number; readonly data: Uint8Array }
+  | { readonly type: 'join' | 'leave'; readonly nodeId: number; readonly pid: number };
 
 interface Late {
   readonly item: Item;
@@ -129,7 +129,7 @@ export class SimCorosync {
     this.#ringTold = false;
     if (this.#world.random.chance(0.5)) this.#tellRing();
     this.#later(() => this.announceQuorum());
-    this.#take({ kind: 'join', nodeId: this.nodeId, pid: client.pid });
+    this.#take({ type: 'join', nodeId: this.nodeId, pid: client.pid });
     return true;
   }
 
@@ -142,15 +142,15 @@ export class SimCorosync {
     const own = this.outgoing.filter((item) => item.pid === client.pid);
     const kept = new Set(own.slice(0, this.#world.random.int(0, own.length)));
     this.outgoing = this.outgoing.filter((item) => item.pid !== client.pid || kept.has(item));
-    const join = this.outgoing.findIndex((item) => item.kind === 'join' && item.pid === client.pid);
+    const join = this.outgoing.findIndex((item) => item.type === 'join' && item.pid === client.pid);
     const isKnown = this.joinedPid === client.pid || join >= 0;
-    if (isKnown) this.#take({ kind: 'leave', nodeId: this.nodeId, pid: client.pid });
+    if (isKnown) this.#take({ type: 'leave', nodeId: this.nodeId, pid: client.pid });
   }
 
   multicast(client: CorosyncClient, data: Uint8Array): SendResult {
     if (this.client !== client || this.state === 'down') return 'disconnected';
     if (this.outgoing.length >= outgoingLimit) return 'full';
-    this.#take({ kind: 'message', nodeId: this.nodeId, pid: client.pid, data });
+    this.#take({ type: 'message', nodeId: this.nodeId, pid: client.pid, data });
     return 'sent';
   }
 
@@ -188,15 +188,15 @@ export class SimCorosync {
 
   #deliver(item: Item): void {
     const { client } = this;
-    if (item.kind === 'message') {
+    if (item.type === 'message') {
       // Before its own join has come back, a client is told of nothing in the group.
-      if (client !== null && this.joinedPid === client.pid) this.#tell({ ...item, type: 'message' });
+      if (client !== null && this.joinedPid === client.pid) this.#tell(item);
       return;
     }
     const { nodeId, pid } = item;
     const isOwn = nodeId === this.nodeId;
-    if (isOwn && item.kind === 'join' && client?.pid === pid) this.joinedPid = pid;
-    if (isOwn && item.kind === 'leave' && this.joinedPid === pid) this.joinedPid = null;
+    if (isOwn && item.type === 'join' && client?.pid === pid) this.joinedPid = pid;
+    if (isOwn && item.type === 'leave' && this.joinedPid === pid) this.joinedPid = null;
     if (client === null || this.joinedPid !== client.pid) return;
     this.#changeGroup();
     if (!this.#ringTold) this.#tellRing();

@@ -52,9 +52,9 @@ export class Ring {
     for (const member of this.members) member.receive(item, skewMs());
   }
 
-  #note({ kind, nodeId, pid }: Item): void {
-    if (kind === 'join') this.#group.set(nodeId, pid);
-    else if (kind === 'leave' && this.#group.get(nodeId) === pid) this.#group.delete(nodeId);
+  #note({ type, nodeId, pid }: Item): void {
+    if (type === 'join') this.#group.set(nodeId, pid);
+    else if (type === 'leave' && this.#group.get(nodeId) === pid) this.#group.delete(nodeId);
   }
 
   /** The token is lost while this was being sent; the sender has it in any case. */
