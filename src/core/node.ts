@@ -32,7 +32,7 @@ export function step(node: NodeState, event: NodeEvent, now: Now): Effect[] {
   if (event.type === 'configuration') onConfiguration(node, event.configuration, now, effects);
   const { cluster } = node;
   if (cluster === null) return rejectEarly(event, effects);
-  expireHold(cluster.views.hold, cluster.budget.rideThroughMs, now.bootMs);
+  expireHold(cluster.views.hold, cluster.views.view?.epoch ?? 0, cluster.budget.rideThroughMs, now.bootMs);
   if (!isAbout(cluster.configured, cluster.electorate)) breakHold(cluster.views.hold);
   const context = viewContext(node, cluster, now);
   onEvent(node, cluster, event, context, effects);
