@@ -1,3 +1,4 @@
+import type { Command } from '../core/cluster-state.js';
 import type { Fault } from './fault.js';
 import type { Random } from './sim-random.js';
 
@@ -33,6 +34,7 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 5, draw: isolatedForLong },
   { weight: 2, draw: shiftingSplit },
   { weight: 2, draw: stalledWhileLost },
+  { weight: 3, draw: lastPets },
   { weight: 3, draw: powerCut },
   { weight: 2, draw: (d) => now({ kind: 'power-on', nodes: [node(d)] }) },
   { weight: 2, draw: (d) => now({ kind: 'kill-agent', node: node(d), restartMs: restart(d) }) },
@@ -62,6 +64,7 @@ export const misfortunes: readonly Misfortune[] = [
   { weight: 2, draw: (d) => now({ kind: 'resource-dies', sid: d.random.pick(d.sids) ?? '' }) },
   { weight: 2, draw: badResource },
   { weight: 4, draw: moveMeetsTrouble },
+  { weight: 2, draw: moveToWhoLeaves },
   { weight: 2, draw: disarmMeetsTrouble },
   { weight: 2, draw: shutdownMeetsTrouble },
   { weight: 1, draw: rollingReboot },
@@ -163,10 +166,16 @@ function stalledWhileLost(draft: Draft): Step[] {
   return steps;
 }
 
-/** Just before its lease ends, for nearly as long as the watchdog lets it live: a third has passed since the last pet. */
-function repeatedStalls(lost: number, { random, fenceBoundMs }: Draft): Step[] {
+/** T_eff and the lease as core/budget.ts derives them, with the device of kappa 1. */
+function expectedBudget({ fenceBoundMs }: Draft): { readonly effectiveMs: number; readonly leaseMs: number } {
   const effectiveMs = Math.floor(Math.min(6_000, fenceBoundMs / 6) / 1_000) * 1_000;
-  const leaseMs = fenceBoundMs - 3 * effectiveMs - 2_000;
+  return { effectiveMs, leaseMs: fenceBoundMs - 3 * effectiveMs - 2_000 };
+}
+
+/** Just before its lease ends, for nearly as long as the watchdog lets it live: a third has passed since the last pet. */
+function repeatedStalls(lost: number, draft: Draft): Step[] {
+  const { random } = draft;
+  const { effectiveMs, leaseMs } = expectedBudget(draft);
   const atMs = Math.max(0, leaseMs - random.int(100, 2_500));
   const longestMs = (effectiveMs * 2) / 3;
   const whileMs = random.chance(0.7) ? longestMs - random.int(10, 400) : random.int(100, longestMs);
@@ -174,6 +183,22 @@ function repeatedStalls(lost: number, { random, fenceBoundMs }: Draft): Step[] {
     afterMs: atMs + afterMs,
     fault: { kind: 'stall-keeper', node: lost, whileMs: Math.round(whileMs) },
   }));
+}
+
+/** All that keeps a node alive after its lease, one after the other: a late pet, and that of its agent's death. */
+function lastPets(draft: Draft): Step[] {
+  const { random } = draft;
+  const { effectiveMs, leaseMs } = expectedBudget(draft);
+  const lost = node(draft);
+  const whileMs = Math.round((effectiveMs * 2) / 3) - random.int(10, 300);
+  const stallMs = Math.max(0, leaseMs - random.int(0, 2_500));
+  const killMs = stallMs + whileMs + effectiveMs + random.int(-800, 2_000);
+  const kill: Fault = { kind: 'kill-agent', node: lost, restartMs: random.int(100, 2_000) };
+  return [
+    ...now(isolate(lost, draft), { kind: 'reset-broken', node: lost, broken: true }),
+    { afterMs: stallMs, fault: { kind: 'stall-keeper', node: lost, whileMs } },
+    { afterMs: killMs, fault: kill },
+  ];
 }
 
 function badNetwork({ random }: Draft): Step[] {
@@ -361,6 +386,18 @@ function moveMeetsTrouble(draft: Draft): Step[] {
   const back: Fault = trouble.kind === 'partition' ? { kind: 'heal' } : { kind: 'power-on', nodes: [hit] };
   const backMs = random.chance(0.6) ? random.int(100, 6_000) : aboutTheBound(draft);
   return random.chance(0.8) ? [...steps, { afterMs: atMs + backMs, fault: back }] : steps;
+}
+
+/** The node that something is moved to goes down in good order at that moment, or tries to. */
+function moveToWhoLeaves(draft: Draft): Step[] {
+  const { random } = draft;
+  const target = node(draft);
+  const sid = random.pick(draft.sids) ?? '';
+  const move: Command = { type: 'resource-move', sid, kind: 'migrate', nodeId: target };
+  const steps: Step[] = now({ kind: 'ask', node: random.pick(others(target, draft)) ?? target, command: move });
+  const slow: Fault = { kind: 'resource-behaves', sid, how: 'slow', rate: 1, seed: random.int(1, 1_000_000) };
+  if (random.chance(0.4)) steps.push({ afterMs: 0, fault: slow });
+  return [...steps, { afterMs: random.int(50, 3_000), fault: shutdown([target], draft) }];
 }
 
 /** Disarmed, and a node is lost before it is armed again; its agent may restart meanwhile, or come back unaware. */

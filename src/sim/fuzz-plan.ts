@@ -25,7 +25,7 @@ export interface FuzzPlan {
 const bootstrapMs = 4_000;
 /** With a quorum device a lease has to outlast its timeouts, too. */
 const deviceBounds = [20_000, 25_000, 60_000] as const;
-const bounds = [15_000, 15_000, 15_000, 20_000, 60_000] as const;
+const bounds = [15_000, 15_000, 15_000, 20_000, 36_000, 60_000] as const;
 
 /** @param nodes 1 to 9; absent: mostly three */
 export function newPlan(seed: number, nodes?: number): FuzzPlan {
