@@ -210,7 +210,7 @@ const changes: readonly (readonly [string, Mutation, RegExp])[] = [
   ],
   ['rules remove r', { type: 'rule-remove', id: 'r' }, /^removed rule r$/],
   [
-    'options ha=static ha-auto-rebalance-hold-duration=6 ha-auto-rebalance-threshold=25 freeze-limit=0',
+    'options ha=static ha-auto-rebalance-hold-duration=6 ha-auto-rebalance-threshold=0.25 freeze-limit=0',
     {
       type: 'options',
       changes: { scheduler: 'static', autoRebalanceHoldS: 60, autoRebalanceThreshold: 0.25, freezeLimitS: 0 },
@@ -315,6 +315,10 @@ t.test('what else is to be known is said', async (t) => {
     stderr: 'warning: rule r prefers node1\n',
   });
   control.told = { warnings: [], comigrated: [] };
+  t.match(await run(['options', 'ha-auto-rebalance-margin=20']), {
+    exitCode: 0,
+    stderr: /^warning: ha-auto-rebalance-margin: 20 is more than 1, so it is taken as percent: 0\.2\n$/,
+  });
   await run(['remove', '100']);
 });
 

@@ -141,7 +141,10 @@ export async function serve(
   const { route, name } = findRoute(method, path);
   const query = parseQuery(route, queryText);
   if (route.method === 'POST' && !mayChange()) {
-    throw new HoldfastError('HF_FORBIDDEN', 'only root and members of the admin group may change anything');
+    throw new HoldfastError(
+      'HF_FORBIDDEN',
+      'only root and members of the admin group may change anything: run this as root',
+    );
   }
   if ('events' in route) {
     if (method === 'HEAD') response.writeHead(200, { 'content-type': 'text/event-stream' }).end();

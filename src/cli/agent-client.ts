@@ -87,12 +87,12 @@ export class AgentClient {
   }
 
   get(path: string): Promise<unknown> {
-    return this.#call({ method: 'GET', path, timeoutMs: readMs }, (cause) => unreachable(this.#socketPath, cause));
+    return this.#call({ method: 'GET', path, timeoutMs: readMs }, (cause) => this.#silent(cause));
   }
 
   /** Asks for what changes nothing, or what can be asked for again. */
   post(path: string, body: unknown, timeoutMs: number): Promise<unknown> {
-    return this.#call({ method: 'POST', path, body, timeoutMs }, (cause) => unreachable(this.#socketPath, cause));
+    return this.#call({ method: 'POST', path, body, timeoutMs }, (cause) => this.#silent(cause));
   }
 
   /**
@@ -104,6 +104,11 @@ export class AgentClient {
       const message = `the change may or may not have happened, since ${cause}; look before trying again`;
       return new HoldfastError('HF_OUTCOME_UNKNOWN', message);
     });
+  }
+
+  /** Something listens there, but what was asked for did not come. */
+  #silent(cause: string): HoldfastError {
+    return unreachable(this.#socketPath, `${cause}; see its journal, and whether this is its socket`);
   }
 
   /** @param lost makes the error of what goes wrong after the connection stands */
@@ -167,14 +172,14 @@ export class AgentClient {
       if (signal.aborted) return;
       if (error instanceof HoldfastError) throw error;
       const cause = error instanceof Error ? systemCode(error) : String(error);
-      throw unreachable(this.#socketPath, `the events broke off (${cause})`);
+      throw this.#silent(`the events broke off (${cause})`);
     }
     throw unreachable(this.#socketPath, 'it ended the stream of events; is it shutting down?');
   }
 
   #stream(path: string, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const lost = (cause: string) => unreachable(this.#socketPath, cause);
+      const lost = (cause: string) => this.#silent(cause);
       const request = this.#open({ method: 'GET', path, signal }, reject, lost);
       const timer = setTimeout(() => {
         reject(lost(`no answer came within ${readMs / 1000} s`));

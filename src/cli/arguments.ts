@@ -66,8 +66,14 @@ const typed: Readonly<Record<string, string>> = {
   disable: 'disabled',
 };
 
-/** The names of `--unset NAME` (repeated) and of the peer's `--delete NAME,NAME`, as the agent has them. */
-export function parseUnset(unset: readonly string[] = [], deleted = ''): readonly string[] | undefined {
+/** `--unset NAME`, which may be repeated, and the peer's `--delete NAME,NAME`. */
+export interface UnsetArguments {
+  readonly unset?: readonly string[];
+  readonly delete?: string;
+}
+
+/** What is to be unset, by the names that the agent has. */
+export function parseUnset({ unset = [], delete: deleted = '' }: UnsetArguments): readonly string[] | undefined {
   const names = [...unset, ...splitList(deleted)].map((name) =>
     Object.hasOwn(typed, name) ? (typed[name] ?? name) : name,
   );

@@ -29,6 +29,13 @@ export function flag(name: string, description: string): Option {
   return new Option(`--${name} [0|1]`, description).argParser((text) => parseFlag(`--${name}`, text));
 }
 
+/** @param what as in "an option" */
+export function withUnset(command: Command, what: string): Command {
+  return command
+    .option('--unset <name>', `${what}, back to its default; may be repeated`, collect)
+    .option('--delete <names>', 'as --unset, several with commas');
+}
+
 export function withTimeout(command: Command): Command {
   return command.addOption(
     new Option('--timeout <seconds>', 'how long to wait for the commit')

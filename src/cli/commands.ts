@@ -144,6 +144,7 @@ export function optionChanges(pairs: Readonly<Record<string, string>>): Partial<
       throw new HoldfastError('HF_ARGUMENT', `there is no option "${name}": ${hint}`);
     }
     if ('problem' in parsed) throw new HoldfastError('HF_ARGUMENT', parsed.problem);
+    if (parsed.note !== null) warn(`${name}: ${parsed.note}`);
     changes = { ...changes, ...parsed.changes };
   }
   return changes;

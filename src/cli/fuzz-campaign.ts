@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { FuzzFinding, FuzzOrder, FuzzReply } from './fuzz-worker.js';
+import type { FuzzFinding, FuzzOrder, FuzzSum } from './fuzz-worker.js';
 
 export interface Campaign {
   readonly from: number;
@@ -12,18 +12,7 @@ export interface Campaign {
   /** Ends as soon as there are so many findings. */
   readonly findingsLimit: number;
   readonly onFinding: (finding: FuzzFinding) => void;
-  readonly onProgress: (sum: CampaignSum) => void;
-}
-
-export interface CampaignSum {
-  readonly seeds: number;
-  /** Of all workers together, milliseconds; as long as each has a core. */
-  readonly cpuMs: number;
-  readonly simulatedMs: number;
-  readonly commits: number;
-  readonly declarations: number;
-  readonly resets: number;
-  readonly findings: readonly FuzzFinding[];
+  readonly onProgress: (sum: FuzzSum) => void;
 }
 
 /** Seeds that a worker is given at a time: some tenths of a second. */
@@ -34,7 +23,7 @@ export class FuzzCampaign {
   readonly #campaign: Campaign;
   #next: number;
   #stopped = false;
-  #sum: CampaignSum = {
+  #sum: FuzzSum = {
     seeds: 0,
     cpuMs: 0,
     simulatedMs: 0,
@@ -49,7 +38,7 @@ export class FuzzCampaign {
     this.#next = campaign.from;
   }
 
-  get sum(): CampaignSum {
+  get sum(): FuzzSum {
     return this.#sum;
   }
 
@@ -58,7 +47,7 @@ export class FuzzCampaign {
     this.#stopped = true;
   }
 
-  async run(): Promise<CampaignSum> {
+  async run(): Promise<FuzzSum> {
     await Promise.all(Array.from({ length: this.#campaign.jobs }, () => this.#work()));
     return this.#sum;
   }
@@ -84,7 +73,7 @@ export class FuzzCampaign {
     return nodes === undefined ? order : { ...order, nodes };
   }
 
-  #add(reply: FuzzReply): void {
+  #add(reply: FuzzSum): void {
     const sum = this.#sum;
     this.#sum = {
       seeds: sum.seeds + reply.seeds,
@@ -100,10 +89,10 @@ export class FuzzCampaign {
   }
 }
 
-function answerOf(worker: Worker, order: FuzzOrder): Promise<FuzzReply> {
+function answerOf(worker: Worker, order: FuzzOrder): Promise<FuzzSum> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject);
-    worker.once('message', (reply: FuzzReply) => {
+    worker.once('message', (reply: FuzzSum) => {
       worker.off('error', reject);
       resolve(reply);
     });

@@ -23,8 +23,10 @@ export interface FuzzFinding {
   readonly schedule: readonly string[];
 }
 
-export interface FuzzReply {
+/** What came of some seeds. */
+export interface FuzzSum {
   readonly seeds: number;
+  /** Of all threads together; as long as each has a core. */
   readonly cpuMs: number;
   readonly simulatedMs: number;
   readonly commits: number;
@@ -33,7 +35,7 @@ export interface FuzzReply {
   readonly findings: readonly FuzzFinding[];
 }
 
-async function carryOut({ from, to, nodes, shrinks }: FuzzOrder): Promise<FuzzReply> {
+async function carryOut({ from, to, nodes, shrinks }: FuzzOrder): Promise<FuzzSum> {
   const sum = { seeds: 0, simulatedMs: 0, commits: 0, declarations: 0, resets: 0 };
   const findings: FuzzFinding[] = [];
   const startedMs = performance.now();

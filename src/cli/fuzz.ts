@@ -1,7 +1,7 @@
 import { HoldfastError } from '../core/errors.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
-import { type CampaignSum, FuzzCampaign } from './fuzz-campaign.js';
-import type { FuzzFinding } from './fuzz-worker.js';
+import { FuzzCampaign } from './fuzz-campaign.js';
+import type { FuzzFinding, FuzzSum } from './fuzz-worker.js';
 import { print, printJson } from './output.js';
 
 /** `holdfast simulate --fuzz`: random faults by the seed, on the agent of this version. No real agent is asked. */
@@ -68,7 +68,7 @@ class Progress {
     this.#total = total;
   }
 
-  tell({ seeds, simulatedMs, findings }: CampaignSum): void {
+  tell({ seeds, simulatedMs, findings }: FuzzSum): void {
     const nowMs = performance.now();
     if (nowMs - this.#toldMs < progressMs) return;
     this.#toldMs = nowMs;
@@ -92,7 +92,7 @@ function findingLines(finding: FuzzFinding): string[] {
   return [head, `  replay: ${replayCommand(finding)}`, ...shown, ...schedule.map((line) => `  ${line}`)];
 }
 
-function summary(sum: CampaignSum, total: number): string {
+function summary(sum: FuzzSum, total: number): string {
   const { seeds, findings, simulatedMs, declarations, resets, commits, cpuMs } = sum;
   const violations = findings.length === 0 ? 'no violation' : `${findings.length} seeds with a violation`;
   const early = seeds < total ? ` of ${total}` : '';
@@ -103,7 +103,7 @@ function summary(sum: CampaignSum, total: number): string {
   ].join('\n');
 }
 
-function report(sum: CampaignSum, from: number, to: number): object {
+function report(sum: FuzzSum, from: number, to: number): object {
   const { findings, ...figures } = sum;
   return {
     from,

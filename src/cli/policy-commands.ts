@@ -1,23 +1,15 @@
 import { type Command, Option } from 'commander';
 import { splitList } from '../peer/section-reader.js';
-import { parseNodes, parsePairs, parseUnset } from './arguments.js';
-import { changing, collect, common, type Finish, flag, load, run, segment } from './changing.js';
+import { parseNodes, parsePairs, parseUnset, type UnsetArguments } from './arguments.js';
+import { changing, common, type Finish, flag, load, run, segment, withUnset } from './changing.js';
 
 /** The commands for groups, rules and options of the cluster. */
 
-interface GroupArguments {
+interface GroupArguments extends UnsetArguments {
   readonly nodes?: unknown;
   readonly restricted?: boolean;
   readonly nofailback?: boolean;
   readonly comment?: string;
-  readonly unset?: readonly string[];
-  readonly delete?: string;
-}
-
-function withUnset(command: Command): Command {
-  return command
-    .option('--unset <name>', 'an option, back to its default; may be repeated', collect)
-    .option('--delete <names>', 'as --unset, several with commas');
 }
 
 const nodesOption = (required: boolean): Option =>
@@ -48,9 +40,9 @@ export function addGroupCommands(program: Command, finish: Finish): void {
       finish(await run(command, { path: '/v1/groups', body, done: (group) => `added group ${group}` }));
     },
   );
-  withUnset(withGroupOptions(changing(program, 'groupset <group>', 'change a group'), false)).action(
+  withUnset(withGroupOptions(changing(program, 'groupset <group>', 'change a group'), false), 'an option').action(
     async (name: string, given: GroupArguments, command: Command) => {
-      const body = { ...groupBody(given), unset: parseUnset(given.unset, given.delete) };
+      const body = { ...groupBody(given), unset: parseUnset(given) };
       const path = `/v1/groups/${segment(name)}`;
       finish(await run(command, { path, body, done: (group) => `changed group ${group}` }));
     },
@@ -63,7 +55,7 @@ export function addGroupCommands(program: Command, finish: Finish): void {
   );
 }
 
-interface RuleArguments {
+interface RuleArguments extends UnsetArguments {
   readonly resources?: readonly string[];
   readonly nodes?: unknown;
   readonly strict?: boolean;
@@ -71,8 +63,6 @@ interface RuleArguments {
   readonly disable?: boolean;
   readonly comment?: string;
   readonly force?: boolean;
-  readonly unset?: readonly string[];
-  readonly delete?: string;
 }
 
 function withRuleOptions(command: Command): Command {
@@ -117,9 +107,9 @@ export function addRuleCommands(program: Command, finish: Finish): void {
       finish(await run(command, { path: '/v1/rules', body, done: (rule) => `added rule ${rule}` }));
     },
   );
-  withUnset(withRuleOptions(changing(rules, 'set <type> <id>', 'change a rule'))).action(
+  withUnset(withRuleOptions(changing(rules, 'set <type> <id>', 'change a rule')), 'an option').action(
     async (type: string, id: string, given: RuleArguments, command: Command) => {
-      const body = { type, ...ruleBody(given), unset: parseUnset(given.unset, given.delete) };
+      const body = { type, ...ruleBody(given), unset: parseUnset(given) };
       finish(await run(command, { path: `/v1/rules/${segment(id)}`, body, done: (rule) => `changed rule ${rule}` }));
     },
   );

@@ -7,6 +7,7 @@ import { exitCodeHelp } from './exit-codes.js';
 import { addGroupCommands, addOptionsCommand, addRuleCommands } from './policy-commands.js';
 import { addResourceCommands } from './resource-commands.js';
 import { addSimulateCommand } from './simulate-command.js';
+import { addWatchdogCommands } from './watchdog-commands.js';
 
 const defaultSocket = '/run/holdfast/holdfast.sock';
 
@@ -71,6 +72,7 @@ export function createProgram(name: string, finish: Finish): Command {
   addRuleCommands(program, finish);
   addOptionsCommand(program, finish);
   addClusterCommands(program, finish);
+  addWatchdogCommands(program, finish);
   addSimulateCommand(program, finish);
   return program;
 }

@@ -1,15 +1,17 @@
 import { type Command, Option } from 'commander';
 import { splitList } from '../peer/section-reader.js';
-import { bodyOf, parseInteger, parseNumber, parseUnset, type ResourceArguments } from './arguments.js';
-import { changing, collect, type Finish, flag, run, segment } from './changing.js';
+import {
+  bodyOf,
+  parseInteger,
+  parseNumber,
+  parseUnset,
+  type ResourceArguments,
+  type UnsetArguments,
+} from './arguments.js';
+import { changing, collect, type Finish, flag, run, segment, withUnset } from './changing.js';
 import type { Change } from './commands.js';
 
 /** The commands that change resources. */
-
-interface SetArguments extends ResourceArguments {
-  readonly unset?: readonly string[];
-  readonly delete?: string;
-}
 
 const states = ['started', 'stopped', 'disabled', 'ignored', 'enabled'];
 
@@ -62,13 +64,13 @@ export function addResourceCommands(program: Command, finish: Finish): void {
       const body = { sid, ...bodyOf(pairs, given) };
       finish(await run(command, { path: '/v1/resources', body, done: (name) => `added ${name}` }));
     });
-  withResourceOptions(changing(program, 'set <sid> [name=value...]', 'change options or parameters of a resource'))
-    .option('--unset <name>', 'back to its default: a parameter or an option; may be repeated', collect)
-    .option('--delete <names>', 'as --unset, several with commas')
-    .action(async (sid: string, pairs: readonly string[], given: SetArguments, command: Command) => {
-      const body = { ...bodyOf(pairs, given), unset: parseUnset(given.unset, given.delete) };
+  const set = changing(program, 'set <sid> [name=value...]', 'change options or parameters of a resource');
+  withUnset(withResourceOptions(set), 'a parameter or an option').action(
+    async (sid: string, pairs: readonly string[], given: ResourceArguments & UnsetArguments, command: Command) => {
+      const body = { ...bodyOf(pairs, given), unset: parseUnset(given) };
       finish(await run(command, { path: resourcePath(sid), body, done: (name) => `changed ${name}` }));
-    });
+    },
+  );
   changing(program, 'remove <sid>', 'stop a resource, then forget it')
     .addOption(flag('purge', 'also take it out of rules, and out of what others require'))
     .action(async (sid: string, { purge }: { readonly purge?: boolean }, command: Command) => {

@@ -1,0 +1,70 @@
+import type { Validation } from '../host/validation-record.js';
+import type { KnownWatchdog } from '../host/watchdog-choice.js';
+import { type Paint, printable, seconds, section } from './render.js';
+import type { WatchdogList } from './watchdog-list.js';
+
+export function renderWatchdogs(list: WatchdogList, paint: Paint): readonly string[] {
+  const { device, reason } = list.choice;
+  const choice =
+    device === null
+      ? `${paint('bad', 'the agent takes none')}: ${printable(reason)}`
+      : `the agent takes ${printable(device)}: ${printable(reason)}`;
+  return [
+    `board ${printable(list.board)}`,
+    ...list.watchdogs.flatMap((watchdog) => renderWatchdog(watchdog, paint)),
+    ...list.notes.map((note) => paint('notable', printable(note))),
+    choice,
+  ];
+}
+
+function renderWatchdog(watchdog: KnownWatchdog, paint: Paint): readonly string[] {
+  const kind = watchdog.kind === 'hardware' ? '' : ` (${paint('notable', 'not hardware')}: a hung kernel is not reset)`;
+  const driver = watchdog.driver === null ? 'driver unknown' : `driver ${printable(watchdog.driver)}`;
+  return section(watchdog.device, [
+    `${printable(watchdog.identity)}, ${driver}${kind}`,
+    stateOf(watchdog),
+    holderOf(watchdog),
+    ...(watchdog.problem === null ? [] : [`${paint('bad', 'refused')}: ${printable(watchdog.problem)}`]),
+    knowledgeOf(watchdog, paint),
+  ]);
+}
+
+function stateOf(watchdog: KnownWatchdog): string {
+  if (!watchdog.inSysfs) {
+    const timeout = watchdog.timeoutS > 0 ? `, timeout ${watchdog.timeoutS} s` : '';
+    return `not in sysfs${timeout}: only opening it would tell more, and arm it`;
+  }
+  const { minTimeoutS, maxTimeoutS, timeLeftS } = watchdog;
+  const left = timeLeftS === null ? '' : `, ${timeLeftS} s left`;
+  return [
+    watchdog.active ? `counting${left}` : 'idle',
+    `timeout ${watchdog.timeoutS} s (${minTimeoutS} to ${maxTimeoutS > 0 ? maxTimeoutS : 'any'})`,
+    `pretimeout ${watchdog.pretimeoutS} s`,
+    watchdog.nowayout ? 'nowayout' : 'can be stopped',
+  ].join(', ');
+}
+
+function holderOf({ holder, active }: KnownWatchdog): string {
+  if (holder === null) return active ? 'open by nobody that can be seen; the kernel may pet it' : 'open by nobody';
+  const setting = holder.setting === null ? '' : `, ${holder.setting}`;
+  return `open by pid ${holder.pid} (${printable(holder.program)}${printable(setting)})`;
+}
+
+function knowledgeOf({ validation, foreign }: KnownWatchdog, paint: Paint): string {
+  if (validation !== null) return verdictLine(validation, paint);
+  if (foreign === null)
+    return paint('notable', "never validated: 'holdfast watchdog validate' resets this machine by it");
+  return `${paint('notable', 'a verdict that does not count')} (${printable(foreign.why)}): ${printable(foreign.validation.sentence)}`;
+}
+
+function verdictLine(validation: Validation, paint: Paint): string {
+  const tone = validation.verdict === 'resets' ? 'good' : 'bad';
+  const words = { resets: 'resets this machine', 'did-not-reset': 'DID NOT RESET', unfinished: 'no verdict' } as const;
+  const { measuredMs, uncertaintyMs } = validation;
+  const figure =
+    measuredMs === null || uncertaintyMs === null
+      ? ''
+      : `, after ${seconds(measuredMs)} ± ${seconds(uncertaintyMs)} of ${validation.timeoutS} s`;
+  const kappa = validation.kappa === null ? '' : `, kappa ${validation.kappa}`;
+  return `${paint(tone, words[validation.verdict])}${figure}${kappa} (validated ${printable(validation.when)}): ${printable(validation.sentence)}`;
+}

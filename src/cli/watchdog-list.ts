@@ -1,0 +1,39 @@
+import { loadConfig } from '../host/config-file.js';
+import { chooseWatchdog, find, type KnownWatchdog, knownWatchdogs } from '../host/watchdog-choice.js';
+import type { CommonOptions } from './commands.js';
+import { type ExitCode, exitCodes } from './exit-codes.js';
+import { paintFor, print, printJson } from './output.js';
+import { renderWatchdogs } from './render-watchdogs.js';
+
+export interface WatchdogList {
+  readonly watchdogs: readonly KnownWatchdog[];
+  /** As the agent takes it. */
+  readonly choice: { readonly device: string | null; readonly reason: string };
+  readonly board: string;
+  readonly notes: readonly string[];
+}
+
+/** Shows the watchdogs of this machine without opening any. @param configFile the agent's */
+export async function listWatchdogs(configFile: string, { json }: CommonOptions): Promise<ExitCode> {
+  const { stateDir, watchdog } = loadConfig(configFile);
+  const { watchdogs, board, notes } = await knownWatchdogs(stateDir);
+  const list = { watchdogs, choice: choiceOf(watchdog, watchdogs), board, notes };
+  if (json) await printJson(list);
+  else await print(renderWatchdogs(list, paintFor(process.stdout)).join('\n'));
+  return exitCodes.done;
+}
+
+type Configured = ReturnType<typeof loadConfig>['watchdog'];
+
+function choiceOf(configured: Configured, watchdogs: readonly KnownWatchdog[]): WatchdogList['choice'] {
+  if (configured.kind === 'emulated') {
+    return {
+      device: null,
+      reason: `the emulator ${configured.emulator} is configured: no device of this machine is used`,
+    };
+  }
+  if (configured.device === 'auto') return chooseWatchdog(watchdogs);
+  const known = find(watchdogs, configured.device);
+  const missing = known === null ? ', but it is not there' : '';
+  return { device: known?.device ?? configured.device, reason: `named in the configuration${missing}` };
+}
