@@ -145,6 +145,14 @@ t.test('a timeout ends the whole group, grandchildren that ignore SIGTERM includ
   t.same(pids.filter(isAlive), [], 'nothing of the group is left');
 });
 
+t.test('what an agent began that was killed does not go on unseen', async (t) => {
+  fake.agent('begun', '(sleep 1; echo up >"$HERE/up") & kill -KILL $$');
+  const result = await driver.run('start', definition('begun'));
+  t.match(result, { outcome: 'error', detail: /was killed by SIGKILL/ });
+  await sleep(1_200);
+  t.notOk(existsSync(fake.path('up')), 'it would have come up after it was reported as failed');
+});
+
 t.test('an agent that ends on SIGTERM is not waited for any longer', async (t) => {
   fake.agent('polite', 'trap "echo cleaned >$HERE/cleaned; exit 0" TERM; sleep 300 & wait');
   const result = await new OcfDriver({ ocfRoot: fake.root, runtimeDirectory: fake.runtimeDirectory }).run(

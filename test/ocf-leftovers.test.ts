@@ -159,7 +159,7 @@ t.test(
       permanent: false,
       detail: new RegExp(
         `^stop of ocf:test:stuck: not run, for even SIGKILL did not end pid ${groupId} \\(stuck, state .\\)` +
-          '.*, left by an earlier holdfastd; it may take a restart of the node$',
+          '.*, left by an earlier operation; it may take a restart of the node$',
       ),
     };
     t.match(await resultOf(child), refusal);
@@ -170,6 +170,32 @@ t.test(
     await once(stuck, 'exit');
     while (isAlive(groupId)) await sleep(10);
     child.stdin?.write('\n');
+    t.match(await resultOf(child), { outcome: 'stopped' }, 'it is gone');
+  },
+);
+
+t.test(
+  'as long as something of an own operation cannot be ended, nothing is done with its resource',
+  { skip: process.getuid?.() !== 0 && 'dropping CAP_KILL takes root' },
+  async (t) => {
+    // In the driver's process group, and of another user: there is no CAP_KILL to end it with.
+    const nobody = 'setpriv --reuid 65534 --clear-groups sleep 300';
+    fake.agent('held', `[ $1 = start ] || { echo $1 >>"$HERE/held"; exit 7; }\n${nobody} & echo $! >"$HERE/pid"; wait`);
+    const start = { operation: 'start', definition: named('held'), timeoutMs: 500 } as const;
+    const child = driverProcess(t, start, withoutKill);
+    t.match(await resultOf(child), {
+      outcome: 'error',
+      detail: /timed out .* even SIGKILL did not end pid \d+ \(sleep/,
+    });
+    const pid = Number(fake.read('pid'));
+    t.teardown(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
+    child.stdin?.write('monitor\n');
+    const refusal = { outcome: 'error', permanent: false, detail: /^monitor .*not run, for even SIGKILL did not end/ };
+    t.match(await resultOf(child), refusal, 'it is not called stopped');
+    t.notOk(existsSync(fake.path('held')), 'the agent was not even asked');
+    process.kill(pid, 'SIGKILL');
+    while (isAlive(pid)) await sleep(10);
+    child.stdin?.write('monitor\n');
     t.match(await resultOf(child), { outcome: 'stopped' }, 'it is gone');
   },
 );

@@ -14,6 +14,7 @@ import { exitMeaning, judgeExit } from './ocf-exit-codes.js';
 import { EarlierOperations, operationMark } from './ocf-leftovers.js';
 import { type AgentMetaData, findAction, maxMetaDataBytes, parseMetaData } from './ocf-metadata.js';
 import { type ProcessEnd, type ProcessOutput, runProcess } from './ocf-process.js';
+import type { GroupMember } from './ocf-process-group.js';
 import { XmlError } from './ocf-xml.js';
 
 export interface OcfDriverOptions {
@@ -152,7 +153,7 @@ export class OcfDriver implements ResourceDriver {
     const name = checkDefinition(definition);
     const survivors = await this.#earlier.end(definition.sid);
     if (survivors.length > 0) {
-      const what = `even SIGKILL did not end ${survivors.join(', ')}, left by an earlier holdfastd`;
+      const what = `even SIGKILL did not end ${survivors.join(', ')}, left by an earlier operation`;
       const detail = `${operation} of ${name.full}: not run, for ${what}; it may take a restart of the node`;
       return { outcome: 'error', permanent: false, detail };
     }
@@ -182,6 +183,8 @@ export class OcfDriver implements ResourceDriver {
       killGraceMs: this.#killGraceMs,
       keepBytes,
     });
+    // What hangs in the kernel may still do there what it was about to: then nobody may take the resource for stopped.
+    if ('survivors' in end && end.survivors.length > 0) await this.#earlier.keep(definition.sid, end.survivors);
     return judge(operation, name, end, timeoutMs);
   }
 }
@@ -211,14 +214,16 @@ function describeEnd(end: ProcessEnd & ProcessOutput, timeoutMs: number): string
     case 'exit':
       return `${exitMeaning(end.status)}${end.status === 0 ? '' : quoted}`;
     case 'signal':
-      return `the agent was killed by ${end.signal}${quoted}`;
-    case 'timeout': {
-      const left = end.survivors.length === 0 ? '' : `; even SIGKILL did not end ${end.survivors.join(', ')}`;
-      return `timed out after ${timeoutMs / 1000} s and was killed${left}${quoted}`;
-    }
+      return `the agent was killed by ${end.signal}${describeLeft(end.survivors)}${quoted}`;
+    case 'timeout':
+      return `timed out after ${timeoutMs / 1000} s and was killed${describeLeft(end.survivors)}${quoted}`;
     case 'unstartable':
       return `the agent cannot be run (${end.code})`;
   }
+}
+
+function describeLeft(survivors: readonly GroupMember[]): string {
+  return survivors.length === 0 ? '' : `; even SIGKILL did not end ${survivors.map(({ text }) => text).join(', ')}`;
 }
 
 /** A HoldfastError means that the definition or the agent is at fault; whatever else is ours, and may pass. */

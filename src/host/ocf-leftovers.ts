@@ -26,11 +26,11 @@ export function operationMark(sid: string, timeoutMs: number): Record<string, st
   return { [markName]: `${sid} ${process.pid} ${Math.ceil(timeoutMs)}` };
 }
 
-/** Ends what an earlier holdfastd left running, before this one does anything with the same resource. */
+/** Ends what earlier operations left running, an earlier holdfastd's too, before anything is done with the same resource. */
 export class EarlierOperations {
   readonly #resources: string;
   readonly #killGraceMs: number;
-  #found: Promise<Map<string, Leftover[]>> | undefined;
+  #found: Promise<Map<string, (Leftover | Survivors)[]>> | undefined;
 
   constructor(ocfRoot: string, killGraceMs: number) {
     this.#resources = join(ocfRoot, 'resource.d', '/');
@@ -56,13 +56,35 @@ export class EarlierOperations {
     if (survivors.length === 0) found.delete(sid);
     return survivors;
   }
+
+  /** An operation that is over has left these, which withstood SIGKILL. */
+  async keep(sid: string, survivors: readonly GroupMember[]): Promise<void> {
+    const found = await this.#found;
+    found?.set(sid, [...(found.get(sid) ?? []), new Survivors(survivors)]);
+  }
+}
+
+/** Processes that have been sent SIGKILL and hang in the kernel: they go one day, or with the machine. */
+class Survivors {
+  #left: readonly GroupMember[];
+
+  constructor(left: readonly GroupMember[]) {
+    this.#left = left;
+  }
+
+  /** Answers who is still there. Rejects when /proc cannot be read. */
+  async end(): Promise<string[]> {
+    const left = await Promise.all(this.#left.map(isLeft));
+    this.#left = this.#left.filter((_, i) => left[i]);
+    return this.#left.map(({ text }) => text);
+  }
 }
 
 export class Leftover {
   readonly #leader: { readonly pid: number; readonly startTicks: number };
   readonly #deadlineMs: number;
   /** Who was left after SIGKILL; undefined: nothing has been signalled so far. */
-  #survivors: GroupMember[] | undefined;
+  #survivors: Survivors | undefined;
 
   /** `remainingMs`: of its own timeout. */
   constructor(leader: { readonly pid: number; readonly startTicks: number }, remainingMs: number) {
@@ -74,12 +96,9 @@ export class Leftover {
   async end(killGraceMs: number): Promise<string[]> {
     if (this.#survivors === undefined) {
       if (await this.#endsInTime()) return [];
-      this.#survivors = await endGroup(this.#leader.pid, killGraceMs);
-    } else {
-      const left = await Promise.all(this.#survivors.map(isLeft));
-      this.#survivors = this.#survivors.filter((_, i) => left[i]);
+      this.#survivors = new Survivors(await endGroup(this.#leader.pid, killGraceMs));
     }
-    return this.#survivors.map(({ text }) => text);
+    return this.#survivors.end();
   }
 
   /** False: that very process, and no later one of its pid, was there a moment ago and is out of time. */

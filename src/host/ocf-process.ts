@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { endGroup, errnoName } from './ocf-process-group.js';
+import { endGroup, errnoName, type GroupMember } from './ocf-process-group.js';
 
 export interface ProcessRequest {
   readonly file: string;
@@ -23,9 +23,9 @@ export interface ProcessOutput {
 
 export type ProcessEnd =
   | { readonly kind: 'exit'; readonly status: number }
-  | { readonly kind: 'signal'; readonly signal: string }
-  /** `survivors`: processes of the group that even SIGKILL has not ended (they hang in the kernel). */
-  | { readonly kind: 'timeout'; readonly survivors: readonly string[] }
+  | { readonly kind: 'signal'; readonly signal: string; readonly survivors: readonly GroupMember[] }
+  /** `survivors`, here and above: processes of the group that even SIGKILL has not ended (they hang in the kernel). */
+  | { readonly kind: 'timeout'; readonly survivors: readonly GroupMember[] }
   /** It could not be started; errno's name. */
   | { readonly kind: 'unstartable'; readonly code: string };
 
@@ -33,8 +33,8 @@ export type ProcessEnd =
 const drainMs = 50;
 /**
  * Runs a program in a session of its own, without a shell, stdin closed, in `/`. Never rejects. Settles on the
- * program's *exit*: daemons that it started may keep its output open and are left alone. After the timeout the
- * whole process group is ended, and the result waits until nothing of it is left.
+ * program's *exit*: daemons that it started may keep its output open and are left alone. After the timeout, or when
+ * a signal has killed it, the whole process group is ended, and the result waits until nothing of it is left.
  */
 export async function runProcess(request: ProcessRequest): Promise<ProcessEnd & ProcessOutput> {
   let child: ChildProcess;
@@ -65,9 +65,13 @@ export async function runProcess(request: ProcessRequest): Promise<ProcessEnd & 
   }
 }
 
+type ProgramEnd =
+  | Exclude<ProcessEnd, { readonly kind: 'signal' | 'timeout' }>
+  | { readonly kind: 'signal'; readonly signal: string };
+
 /** Waits for the exit, or for the timeout and then for the end of the group. */
 async function settle(child: ChildProcess, request: ProcessRequest): Promise<ProcessEnd> {
-  const exited = new Promise<ProcessEnd>((resolve) => {
+  const exited = new Promise<ProgramEnd>((resolve) => {
     child.once('error', (error) => resolve({ kind: 'unstartable', code: errnoName(error) }));
     child.once('exit', (status, signal) => {
       resolve(signal === null ? { kind: 'exit', status: status ?? -1 } : { kind: 'signal', signal });
@@ -77,9 +81,10 @@ async function settle(child: ChildProcess, request: ProcessRequest): Promise<Pro
   const late = sleep(request.timeoutMs, undefined, { signal: deadline.signal }).catch(() => undefined);
   const end = await Promise.race([exited, late]);
   deadline.abort();
-  if (end !== undefined) return end;
+  if (end !== undefined && end.kind !== 'signal') return end;
+  // Who was killed has not finished what it began, and its children would go on with that, unseen.
   const survivors = child.pid === undefined ? [] : await endGroup(child.pid, request.killGraceMs);
-  return { kind: 'timeout', survivors: survivors.map(({ text }) => text) };
+  return { ...(end ?? { kind: 'timeout' }), survivors };
 }
 
 /** The end of a stream, bounded in memory whatever is written to it. */
