@@ -1,21 +1,319 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
-import { chooseWatchdogDevice } from '../src/host/watchdog-choice.js';
+import { readBoard } from '../src/host/board.js';
+import type { Validation } from '../src/host/validation-record.js';
+import {
+  chooseWatchdog,
+  find,
+  findConfiguredWatchdog,
+  knownProblem,
+  knownWatchdogs,
+} from '../src/host/watchdog-choice.js';
+import { findWatchdogs } from '../src/host/watchdog-inventory.js';
+import { trustIn } from '../src/host/watchdog-trust.js';
+import { type FakeRoot, fakeRoot, i6300esb, itco, softdog } from './watchdog-trees.js';
 
-t.test('auto is the first of the devices that are there', async (t) => {
-  const both = t.testdir({ dev: { watchdog: '', watchdog0: '', watchdog1: '' } });
-  t.equal(await chooseWatchdogDevice('auto', both), '/dev/watchdog0');
+const noLoading = () => Promise.reject(new Error('softdog is not to be loaded'));
+
+const verdict: Validation = {
+  run: '0123456789abcdef',
+  device: '/dev/watchdog0',
+  driver: 'i6300esb',
+  kind: 'hardware',
+  identity: 'i6300ESB timer',
+  board: 'Here Inc., Board 1',
+  when: '2026-11-22T10:00:00.000Z',
+  timeoutAskedS: 10,
+  timeoutS: 10,
+  verdict: 'resets',
+  kappa: 1,
+  measuredMs: 10_100,
+  uncertaintyMs: 250,
+  sentence: 'it resets',
+  evidence: [],
+  rounding: [],
+  timeLeftS: null,
+  pets: null,
+};
+
+/** Gives the machine a state directory with verdicts. */
+function remember(root: FakeRoot, ...verdicts: readonly Validation[]): string {
+  const stateDir = join(root.root, 'state');
+  mkdirSync(join(stateDir, 'watchdog'), { recursive: true });
+  for (const each of verdicts) {
+    writeFileSync(join(stateDir, 'watchdog', `${each.device.slice('/dev/'.length)}.json`), JSON.stringify(each));
+  }
+  return stateDir;
+}
+
+const here = { sys_vendor: 'Here Inc.', product_name: 'Board 1', board_vendor: 'Here Inc.' };
+
+t.test('a hardware watchdog of the core, with its driver', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, { ...i6300esb, state: 'active', timeleft: '7' }, 'i6300esb', 'pci');
+  t.same(await findWatchdogs(root.root), {
+    watchdogs: [
+      {
+        device: '/dev/watchdog0',
+        driver: 'i6300esb',
+        kind: 'hardware',
+        identity: 'i6300ESB timer',
+        active: true,
+        timeoutS: 30,
+        minTimeoutS: 1,
+        maxTimeoutS: 2046,
+        pretimeoutS: 0,
+        timeLeftS: 7,
+        nowayout: false,
+        bootStatus: 0,
+        stopsOnClose: false,
+        inSysfs: true,
+        holder: null,
+        problem: null,
+      },
+    ],
+    notes: [],
+  });
 });
 
-t.test('an old driver has only /dev/watchdog', async (t) => {
-  t.equal(await chooseWatchdogDevice('auto', t.testdir({ dev: { watchdog: '' } })), '/dev/watchdog');
+t.test('softdog is shown for what it is, and comes after hardware whatever its number', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, softdog, 'softdog');
+  root.core(1, itco, 'iTCO_wdt', 'platform');
+  const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
+  t.match(watchdogs, [
+    { device: '/dev/watchdog0', driver: 'softdog', kind: 'software' },
+    { device: '/dev/watchdog1', driver: 'iTCO_wdt', kind: 'hardware' },
+  ]);
+  t.match(chooseWatchdog(watchdogs), {
+    device: '/dev/watchdog1',
+    reason: /hardware; not validated yet; before .*dog0/,
+  });
+  const validated = watchdogs.map((each) => (each.kind === 'software' ? { ...each, validation: verdict } : each));
+  t.match(chooseWatchdog(validated), { device: '/dev/watchdog1' }, 'even where only softdog is validated');
+  t.match(chooseWatchdog(watchdogs.slice(0, 1)), {
+    device: '/dev/watchdog0',
+    reason: /nothing else.*kernel that hangs/,
+  });
 });
 
-t.test('without a device the sentence says what to load', async (t) => {
-  const none = t.testdir({ dev: { watchdog1: '' } });
-  await t.rejects(chooseWatchdogDevice('auto', none), { code: 'HF_WATCHDOG', message: /no watchdog .*softdog/ });
+t.test('drivers without an entry in sysfs have only /dev/watchdog', async (t) => {
+  const ib700 = fakeRoot(t);
+  ib700.old('ib700wdt');
+  t.match((await findWatchdogs(ib700.root)).watchdogs, [
+    {
+      device: '/dev/watchdog',
+      driver: 'ib700wdt',
+      kind: 'hardware',
+      identity: 'unknown',
+      inSysfs: false,
+      problem: null,
+    },
+  ]);
+  const ipmi = fakeRoot(t);
+  ipmi.old('ipmi_watchdog', { timeout: '10', pretimeout: '0', nowayout: 'Y', action: 'reset' });
+  ipmi.opens(77, 'watchdogd', 'dev/watchdog');
+  t.match((await findWatchdogs(ipmi.root)).watchdogs, [
+    {
+      device: '/dev/watchdog',
+      driver: 'ipmi_watchdog',
+      timeoutS: 10,
+      nowayout: true,
+      holder: { pid: 77, program: 'watchdogd', setting: null },
+      problem: null,
+    },
+  ]);
+  ipmi.write('sys/module/ipmi_watchdog/parameters/action', 'none\n');
+  t.match((await findWatchdogs(ipmi.root)).watchdogs, [
+    { problem: /resets nothing: ipmi_watchdog is told to do nothing/ },
+  ]);
+  t.match(chooseWatchdog((await knownWatchdogs('/nowhere', ipmi.root)).watchdogs), {
+    device: null,
+    reason: /do nothing/,
+  });
 });
 
-t.test('a device that is named is taken as it is: whether it works is found out later', async (t) => {
-  const none = t.testdir({});
-  t.equal(await chooseWatchdogDevice('/dev/watchdog7', none), '/dev/watchdog7');
+t.test('an old driver beside one of the core, which then has no watchdog0', async (t) => {
+  const root = fakeRoot(t);
+  root.old('ib700wdt');
+  root.core(1, softdog, 'softdog');
+  const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
+  t.same(
+    watchdogs.map(({ device, driver }) => [device, driver]),
+    [
+      ['/dev/watchdog1', 'softdog'],
+      ['/dev/watchdog', 'ib700wdt'],
+    ],
+  );
+  t.match(chooseWatchdog(watchdogs), { device: '/dev/watchdog' });
+});
+
+const forbidden = 'iTCO_wdt iTCO_wdt.1.auto: unable to reset NO_REBOOT flag, device disabled by hardware/BIOS';
+
+t.test('iTCO whose reset the firmware forbids', async (t) => {
+  const root = fakeRoot(t);
+  root.write('sys/module/iTCO_wdt/refcnt', '0\n');
+  root.kernelSays('Linux version 6.1', forbidden);
+  t.match(await findWatchdogs(root.root), { watchdogs: [], notes: [/iTCO_wdt is loaded, but .*NO_REBOOT/] });
+  root.core(0, itco, 'iTCO_wdt', 'platform');
+  t.match((await findWatchdogs(root.root)).watchdogs, [{ problem: /firmware forbids the reset \(NO_REBOOT/ }]);
+  root.kernelSays(forbidden, 'iTCO_wdt iTCO_wdt.1.auto: initialized. heartbeat=30 sec (nowayout=0)');
+  t.match(await findWatchdogs(root.root), { watchdogs: [{ problem: null }], notes: [] }, 'the last word counts');
+});
+
+t.test('softdog that was told to reset nothing', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, softdog, 'softdog');
+  const said = (noboot: number) =>
+    `softdog: initialized. soft_noboot=${noboot} soft_margin=60 sec soft_panic=0 (nowayout=0)`;
+  root.kernelSays(said(1));
+  t.match((await findWatchdogs(root.root)).watchdogs, [{ problem: /soft_noboot=1/ }]);
+  root.kernelSays(said(1), said(0));
+  t.match((await findWatchdogs(root.root)).watchdogs, [{ problem: null }]);
+});
+
+t.test('who holds it, systemd with its setting; what systemd holds comes last among hardware', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, { ...i6300esb, state: 'active' }, 'i6300esb', 'pci');
+  root.core(1, itco, 'iTCO_wdt', 'platform');
+  root.core(2, softdog, 'softdog');
+  root.opens(1, 'systemd', 'dev/watchdog0');
+  const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
+  t.match(watchdogs[0], { holder: { pid: 1, program: 'systemd', setting: 'RuntimeWatchdogSec=30' } });
+  t.match(chooseWatchdog(watchdogs), { device: '/dev/watchdog1' });
+  const [held, , soft] = watchdogs;
+  t.match(chooseWatchdog([held, soft].filter((each) => each !== undefined)), {
+    device: '/dev/watchdog0',
+    reason: /RuntimeWatchdogSec=30\): set RuntimeWatchdogSec=0/,
+  });
+});
+
+t.test('a device of the core whose file is missing is told of, and not taken', async (t) => {
+  const root = fakeRoot(t);
+  root.watchdog('watchdog0', { ...i6300esb, dev: '511:0' });
+  t.match(await findWatchdogs(root.root), { watchdogs: [], notes: [/there is no \/dev\/watchdog0/] });
+  root.write('dev/watchdog0', 'a file');
+  t.match(await findWatchdogs(root.root), { watchdogs: [], notes: [/is not a watchdog/] });
+});
+
+t.test('softdog is loaded only where there is nothing that could reset the machine', async (t) => {
+  const root = fakeRoot(t);
+  const load = async () => root.core(0, softdog, 'softdog');
+  t.match(await findConfiguredWatchdog('auto', '/nowhere', root.root, load), {
+    device: '/dev/watchdog0',
+    known: { driver: 'softdog', kind: 'software' },
+  });
+  t.match(await findConfiguredWatchdog('auto', '/nowhere', root.root, noLoading), { device: '/dev/watchdog0' });
+  const none = fakeRoot(t);
+  await t.rejects(findConfiguredWatchdog('auto', '/nowhere', none.root, noLoading), {
+    code: 'HF_WATCHDOG',
+    message: /no watchdog .*softdog/,
+  });
+  let loads = 0;
+  const named = await findConfiguredWatchdog('/dev/watchdog7', '/nowhere', none.root, async () => {
+    loads += 1;
+  });
+  t.match(named, { device: '/dev/watchdog7', known: null }, 'what is named is taken as it is');
+  t.equal(loads, 0);
+});
+
+t.test('/dev/watchdog is another name of watchdog0', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb', 'pci');
+  const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
+  t.equal(watchdogs.length, 1);
+  t.equal(find(watchdogs, '/dev/watchdog')?.device, '/dev/watchdog0');
+  t.equal(find(watchdogs, '/dev/watchdog1'), null);
+});
+
+t.test('a verdict belongs to device, driver and board', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb', 'pci');
+  root.board(here);
+  const trust = async (stateDir: string, kappa: 1 | 2 | null = null, allowUnvalidated = false) => {
+    const { device, known } = await findConfiguredWatchdog('auto', stateDir, root.root, noLoading);
+    return trustIn(device, known, { kappa, allowUnvalidated });
+  };
+  t.match(await trust(remember(root)), {
+    validated: false,
+    kappa: null,
+    problem: /never seen to reset this machine.*watchdog validate/,
+  });
+  t.match(await trust(remember(root), 1, true), {
+    validated: false,
+    kappa: 1,
+    problem: null,
+    protection: 'UNPROTECTED (unvalidated)',
+  });
+  t.same(await trust(remember(root, verdict)), { kappa: 1, validated: true, problem: null, protection: 'protected' });
+  t.match(await trust(remember(root, { ...verdict, kappa: 2 })), { kappa: 2, validated: true });
+  t.match(await trust(remember(root, verdict), 2), { kappa: 2, validated: true });
+  t.match(await trust(remember(root, { ...verdict, kappa: 2 }), 1, true), {
+    protection: 'UNPROTECTED (no watchdog)',
+    problem: /watchdog.kappa = 1 is configured, but .* after 2 timeouts.*set it to 2/,
+  });
+  for (const other of [{ driver: 'iTCO_wdt' }, { board: 'Another board' }]) {
+    const stateDir = remember(root, { ...verdict, ...other });
+    t.match(await trust(stateDir), {
+      validated: false,
+      kappa: null,
+      problem: /does not count, for it was validated with/,
+    });
+    t.match((await knownWatchdogs(stateDir, root.root)).watchdogs, [
+      { validation: null, foreign: { why: /validated with/ } },
+    ]);
+  }
+  t.match(await trust(remember(root, { ...verdict, verdict: 'unfinished', kappa: null })), {
+    validated: false,
+    problem: /gave no verdict/,
+  });
+});
+
+t.test('what did not reset the machine is refused, whatever is allowed', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, itco, 'iTCO_wdt', 'platform');
+  root.board(here);
+  const failed = { ...verdict, driver: 'iTCO_wdt', verdict: 'did-not-reset', kappa: null } as const;
+  const stateDir = remember(root, failed);
+  const { watchdogs } = await knownWatchdogs(stateDir, root.root);
+  t.match(chooseWatchdog(watchdogs), { device: null, reason: /did not reset this machine when it was validated/ });
+  const known = find(watchdogs, '/dev/watchdog0');
+  t.match(known && knownProblem(known), /did not reset/);
+  t.match(trustIn('/dev/watchdog0', known, { kappa: null, allowUnvalidated: true }), {
+    validated: false,
+    problem: /did not reset/,
+    protection: 'UNPROTECTED (no watchdog)',
+  });
+  const load = async () => root.core(1, softdog, 'softdog');
+  t.match(
+    await findConfiguredWatchdog('auto', stateDir, root.root, load),
+    { device: '/dev/watchdog1' },
+    'softdog instead',
+  );
+});
+
+t.test('a damaged verdict is none', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb', 'pci');
+  const stateDir = remember(root, verdict);
+  for (const text of ['', '{', '{}', JSON.stringify({ ...verdict, kappa: 3 }), 'x'.repeat(2_000_000)]) {
+    writeFileSync(join(stateDir, 'watchdog', 'watchdog0.json'), text);
+    t.match((await knownWatchdogs(stateDir, root.root)).watchdogs, [{ validation: null, foreign: null }]);
+  }
+});
+
+t.test('the board is named by DMI, else by the device tree', async (t) => {
+  const root = fakeRoot(t);
+  t.equal(await readBoard(root.root), 'unknown board');
+  root.write('proc/device-tree/model', 'Small Computer 4\0');
+  t.equal(await readBoard(root.root), 'Small Computer 4');
+  root.board({ ...here, board_name: '' });
+  t.equal(await readBoard(root.root), 'Here Inc., Board 1');
+});
+
+t.test('a kernel without any watchdog', async (t) => {
+  const root = fakeRoot(t);
+  symlinkSync('/nowhere', join(root.root, 'dev/kmsg'));
+  t.same(await findWatchdogs(root.root), { watchdogs: [], notes: [] });
 });

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,35 +10,7 @@ import { createWatchdog } from '../src/host/keeper-watchdog.js';
 import { loadNative } from '../src/host/native.js';
 import { busyCause } from '../src/host/watchdog-failure.js';
 import { findHolder, readKernelWatchdog, refusalToArm } from '../src/host/watchdog-sysfs.js';
-
-/** A root with /dev, /sys and /proc of its own. The device numbers belong to no driver: opening them gives ENXIO. */
-function fakeRoot(t: { teardown(run: () => void): void }) {
-  const root = mkdtempSync(join(tmpdir(), 'holdfast-root-'));
-  t.teardown(() => rmSync(root, { recursive: true, force: true }));
-  const write = (path: string, text: string) => {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  };
-  mkdirSync(join(root, 'dev'));
-  mkdirSync(join(root, 'proc'));
-  return {
-    root,
-    write,
-    device: (name: string, major: number, minor: number) =>
-      execFileSync('mknod', [join(root, 'dev', name), 'c', `${major}`, `${minor}`]),
-    watchdog: (name: string, attributes: Record<string, string>) => {
-      for (const [attribute, text] of Object.entries(attributes)) {
-        write(`sys/class/watchdog/${name}/${attribute}`, `${text}\n`);
-      }
-    },
-    opens: (pid: number, program: string, target: string) => {
-      write(`proc/${pid}/comm`, `${program}\n`);
-      mkdirSync(join(root, `proc/${pid}/fd`));
-      symlinkSync('socket:[7]', join(root, `proc/${pid}/fd/3`));
-      symlinkSync(join(root, target), join(root, `proc/${pid}/fd/4`));
-    },
-  };
-}
+import { fakeRoot } from './watchdog-trees.js';
 
 const i6300esb = {
   dev: '511:0',
@@ -67,11 +39,13 @@ t.test('reads all that sysfs has, by number and not by name', async (t) => {
   device('by-another-name', 511, 1);
   const expected = {
     identity: 'i6300ESB timer',
+    driver: null,
     active: true,
     timeoutS: 30,
     minTimeoutS: 1,
     maxTimeoutS: 2046,
     pretimeoutS: 5,
+    timeLeftS: null,
     nowayout: true,
     bootStatus: 0x20,
     stopsOnClose: false,

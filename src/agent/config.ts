@@ -28,7 +28,7 @@ export type WatchdogConfig = {
 } & (
   | {
       readonly kind: 'kernel';
-      /** `auto`: /dev/watchdog0, else /dev/watchdog. */
+      /** `auto`: the best that there is, by src/host/watchdog-choice.ts. */
       readonly device: string;
     }
   | {

@@ -22,12 +22,13 @@ import { createLogger } from '../host/logger.js';
 import { shutdownUnderWay } from '../host/machine-shutdown.js';
 import { loadNative, type Native } from '../host/native.js';
 import { OcfDriver } from '../host/ocf-driver.js';
-import { chooseWatchdogDevice } from '../host/watchdog-choice.js';
+import { findConfiguredWatchdog } from '../host/watchdog-choice.js';
+import { trustIn } from '../host/watchdog-trust.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
 import { Agent } from './agent.js';
-import type { Config } from './config.js';
+import type { Config, WatchdogConfig } from './config.js';
 import { LocalControl, type Reports } from './local-control.js';
 import { statusReport, timingReport } from './report.js';
 import type { Protection } from './status.js';
@@ -122,24 +123,28 @@ const version: string = (
 
 async function findWatchdog(config: Config, native: Native): Promise<WatchdogFindings> {
   try {
-    const { kappa, allowUnvalidated } = config.watchdog;
-    const emulated = config.watchdog.kind === 'emulated';
-    const target =
-      config.watchdog.kind === 'emulated'
-        ? { emulator: config.watchdog.emulator }
-        : { device: await chooseWatchdogDevice(config.watchdog.device) };
-    const watchdog = createWatchdog({ ...target, ...(kappa === null ? {} : { kappa }) }, native);
-    const info = await watchdog.inspect();
-    if (emulated) return { watchdog, info, problem: null, protection: 'UNPROTECTED (emulated)' };
-    if (info.validated) return { watchdog, info, problem: null, protection: 'protected' };
-    const problem = allowUnvalidated
-      ? null
-      : `${info.device} was never seen to reset this machine: set watchdog.allowUnvalidated = true to run resources all the same`;
-    return { watchdog, info, problem, protection: 'UNPROTECTED (unvalidated)' };
+    return config.watchdog.kind === 'emulated'
+      ? await findEmulator(config.watchdog, native)
+      : await findDevice(config.watchdog, config.stateDir, native);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     return { watchdog: null, info: null, problem: error.message, protection: 'UNPROTECTED (no watchdog)' };
   }
+}
+
+type EmulatorConfig = Extract<WatchdogConfig, { kind: 'emulated' }>;
+type DeviceConfig = Extract<WatchdogConfig, { kind: 'kernel' }>;
+
+async function findEmulator({ emulator, kappa }: EmulatorConfig, native: Native): Promise<WatchdogFindings> {
+  const watchdog = createWatchdog({ emulator, ...(kappa === null ? {} : { kappa }) }, native);
+  return { watchdog, info: await watchdog.inspect(), problem: null, protection: 'UNPROTECTED (emulated)' };
+}
+
+async function findDevice(config: DeviceConfig, stateDir: string, native: Native): Promise<WatchdogFindings> {
+  const { device, known } = await findConfiguredWatchdog(config.device, stateDir);
+  const { kappa, validated, problem, protection } = trustIn(device, known, config);
+  const watchdog = createWatchdog({ device, validated, ...(kappa === null ? {} : { kappa }) }, native);
+  return { watchdog, info: await watchdog.inspect(), problem, protection };
 }
 
 async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {

@@ -32,7 +32,10 @@ function choiceOf(configured: Configured, watchdogs: readonly KnownWatchdog[]): 
       reason: `the emulator ${configured.emulator} is configured: no device of this machine is used`,
     };
   }
-  if (configured.device === 'auto') return chooseWatchdog(watchdogs);
+  if (configured.device === 'auto') {
+    const choice = chooseWatchdog(watchdogs);
+    return choice.device === null ? { ...choice, reason: `${choice.reason}; the agent tries softdog` } : choice;
+  }
   const known = find(watchdogs, configured.device);
   const missing = known === null ? ', but it is not there' : '';
   return { device: known?.device ?? configured.device, reason: `named in the configuration${missing}` };

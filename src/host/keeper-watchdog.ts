@@ -197,7 +197,14 @@ class NativeWatchdog implements KeeperWatchdog {
 
   async #inspectKernel(): Promise<WatchdogInfo> {
     const { path, kappa = 2, validated } = this.#options;
-    const { inSysfs, pretimeoutS: _, stopsOnClose: __, ...state } = await readKernelWatchdog(path);
+    const {
+      inSysfs,
+      driver: _,
+      pretimeoutS: __,
+      timeLeftS: ___,
+      stopsOnClose: ____,
+      ...state
+    } = await readKernelWatchdog(path);
     const device = { ...state, device: path, kind: 'kernel', kappa, validated } as const;
     if (inSysfs || this.stats().state === 'idle') return device;
     // Open in our hands, an old driver can be asked itself.

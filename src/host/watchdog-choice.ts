@@ -1,22 +1,131 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Which watchdog of a machine the agent takes, and which may be validated: one ranking for all. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { HoldfastError } from '../core/errors.js';
+import { readBoard } from './board.js';
+import { mismatch, type Validation, ValidationFiles } from './validation-record.js';
+import { heldBy } from './watchdog-failure.js';
+import { type FoundWatchdog, findWatchdogs } from './watchdog-inventory.js';
+
+export interface KnownWatchdog extends FoundWatchdog {
+  /** The verdict of the last validation of this device with this driver on this board; null: there is none. */
+  readonly validation: Validation | null;
+  /** A verdict that belongs to another device, driver or board, and why it does not count. */
+  readonly foreign: { readonly validation: Validation; readonly why: string } | null;
+}
+
+export interface KnownWatchdogs {
+  readonly watchdogs: readonly KnownWatchdog[];
+  readonly board: string;
+  readonly notes: readonly string[];
+}
+
+export interface WatchdogChoice {
+  readonly device: string | null;
+  /** Why this one, or why none. */
+  readonly reason: string;
+}
+
+/** The watchdogs of this machine with what is known of each. @param root prefix of /dev, /proc and /sys; only tests set it */
+export async function knownWatchdogs(stateDir: string, root = '/'): Promise<KnownWatchdogs> {
+  const { watchdogs, notes } = await findWatchdogs(root);
+  const board = await readBoard(root);
+  const results = await new ValidationFiles(stateDir).results();
+  return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, results)), board, notes };
+}
+
+function withVerdict(watchdog: FoundWatchdog, board: string, results: readonly Validation[]): KnownWatchdog {
+  const validation = results.find((result) => result.device === watchdog.device) ?? null;
+  const why = validation && mismatch(validation, { ...watchdog, board });
+  if (validation === null || why === null) return { ...watchdog, validation, foreign: null };
+  return { ...watchdog, validation: null, foreign: { validation, why } };
+}
+
+/** Why a watchdog must not be relied on, whatever the configuration allows; null: nothing is known against it. */
+export function knownProblem({ device, problem, validation }: KnownWatchdog): string | null {
+  if (problem !== null) return problem;
+  if (validation?.verdict !== 'did-not-reset') return null;
+  return `${device} did not reset this machine when it was validated (${validation.when}): mend the cause and validate it again, or name another device`;
+}
+
+/** Better ones first. */
+const merits: readonly ((watchdog: KnownWatchdog) => boolean)[] = [
+  (watchdog) => watchdog.kind === 'hardware',
+  (watchdog) => watchdog.validation?.verdict === 'resets',
+  // What systemd pets it keeps; any other holder may be this node's agent.
+  (watchdog) => watchdog.holder === null || watchdog.holder.setting === null,
+];
+
+/** The watchdog that `auto` stands for: the order of their numbers decides between equals. */
+export function chooseWatchdog(watchdogs: readonly KnownWatchdog[]): WatchdogChoice {
+  const usable = watchdogs.filter((watchdog) => knownProblem(watchdog) === null);
+  const [best, ...others] = merits.reduceRight<readonly KnownWatchdog[]>(
+    (order, merit) => [...order.filter(merit), ...order.filter((watchdog) => !merit(watchdog))],
+    usable,
+  );
+  if (best === undefined) {
+    const refused = watchdogs.map(knownProblem).filter((problem) => problem !== null);
+    return { device: null, reason: refused.length > 0 ? refused.join('; ') : noWatchdog };
+  }
+  return { device: best.device, reason: reasonFor(best, others) };
+}
+
+const noWatchdog =
+  "this machine has no watchdog (/dev/watchdog0, /dev/watchdog): load its board's driver, or softdog if it has no hardware one";
+
+function reasonFor(best: KnownWatchdog, others: readonly KnownWatchdog[]): string {
+  const facts = [
+    best.kind === 'hardware'
+      ? 'hardware'
+      : 'not hardware, but there is nothing else: a kernel that hangs is not reset by it',
+    best.validation?.verdict === 'resets' ? 'validated' : 'not validated yet',
+    ...(best.holder === null || best.holder.setting === null ? [] : [heldBy(best.holder)]),
+    ...(others.length === 0 ? [] : [`before ${others.map(({ device }) => device).join(', ')}`]),
+  ];
+  return facts.join('; ');
+}
+
+/** Loads softdog. Injected, for tests load no modules. */
+export type LoadSoftdog = () => Promise<void>;
+
+export const loadSoftdog: LoadSoftdog = async () => {
+  await promisify(execFile)('modprobe', ['softdog'], { timeout: 10_000 });
+};
 
 /**
- * The device that `auto` stands for; looked for by name only, since opening would arm it. Throws HF_WATCHDOG.
- * @param root prefix of /dev; only tests set it
+ * The device that a configuration stands for. Where `auto` finds nothing that could reset this machine, softdog is
+ * loaded: it resets a machine whose software hangs, though not one whose kernel does.
+ * @throws HF_WATCHDOG if there is none
  */
-export async function chooseWatchdogDevice(configured: string, root = '/'): Promise<string> {
-  if (configured !== 'auto') return configured;
-  for (const path of ['/dev/watchdog0', '/dev/watchdog']) {
-    const there = await access(join(root, path)).then(
-      () => true,
-      () => false,
-    );
-    if (there) return path;
+export async function findConfiguredWatchdog(
+  configured: string,
+  stateDir: string,
+  root = '/',
+  load: LoadSoftdog = loadSoftdog,
+): Promise<{ readonly device: string; readonly known: KnownWatchdog | null; readonly board: string }> {
+  let all = await knownWatchdogs(stateDir, root);
+  let device: string | null = configured;
+  if (configured === 'auto') {
+    let choice = chooseWatchdog(all.watchdogs);
+    if (choice.device === null && (await loaded(load))) {
+      all = await knownWatchdogs(stateDir, root);
+      choice = chooseWatchdog(all.watchdogs);
+    }
+    device = choice.device;
+    if (device === null) throw new HoldfastError('HF_WATCHDOG', choice.reason);
   }
-  throw new HoldfastError(
-    'HF_WATCHDOG',
-    'this machine has no watchdog (/dev/watchdog0, /dev/watchdog): load its driver, or softdog if it has no hardware one',
+  return { device, known: find(all.watchdogs, device), board: all.board };
+}
+
+async function loaded(load: LoadSoftdog): Promise<boolean> {
+  return load().then(
+    () => true,
+    () => false,
   );
+}
+
+/** `/dev/watchdog` is another name of watchdog0 where that exists. */
+export function find(watchdogs: readonly KnownWatchdog[], device: string): KnownWatchdog | null {
+  const named = (path: string) => watchdogs.find((watchdog) => watchdog.device === path) ?? null;
+  return named(device) ?? (device === '/dev/watchdog' ? named('/dev/watchdog0') : null);
 }

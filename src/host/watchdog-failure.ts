@@ -4,7 +4,7 @@ import { HoldfastError } from '../core/errors.js';
 import type { ArmOptions } from '../ports/watchdog.js';
 import type { CommandName } from './keeper-commands.js';
 import type { NativeResult } from './native.js';
-import { findHolder, readKernelWatchdog } from './watchdog-sysfs.js';
+import { findHolder, type Holder, holderSetting, readKernelWatchdog } from './watchdog-sysfs.js';
 
 /** As `Step` in native/keeper.h, in its order. */
 const steps = ['none', 'state', 'lease', 'open', 'timeout', 'rounded', 'start', 'disarm'] as const;
@@ -66,13 +66,14 @@ async function openCause({ path, emulated }: Failure, name: string): Promise<str
 export async function busyCause(path: string, root: string): Promise<string> {
   const holder = await findHolder(path, root).catch(() => undefined);
   if (!holder) return 'another program holds it (EBUSY) that cannot be found in /proc: stop it, or name another device';
-  if (holder.pid !== 1 || holder.program !== 'systemd') {
-    return `held by pid ${holder.pid} (${holder.program}): stop that program, or name another device`;
-  }
-  // systemd gives its RuntimeWatchdogSec to the device.
   const timeoutS = await readKernelWatchdog(path, root)
     .then((state) => state.timeoutS)
     .catch(() => 0);
-  const setting = timeoutS > 0 ? `RuntimeWatchdogSec=${timeoutS}` : 'RuntimeWatchdogSec';
-  return `held by pid 1 (systemd, ${setting}): set RuntimeWatchdogSec=0 in system.conf, or name another device`;
+  return heldBy({ ...holder, setting: holderSetting(holder, timeoutS) });
+}
+
+/** Who holds a device, and what to do about it. */
+export function heldBy({ pid, program, setting }: Holder & { readonly setting: string | null }): string {
+  if (setting === null) return `held by pid ${pid} (${program}): stop that program, or name another device`;
+  return `held by pid ${pid} (${program}, ${setting}): set RuntimeWatchdogSec=0 in system.conf, or name another device`;
 }

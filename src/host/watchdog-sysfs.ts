@@ -1,16 +1,23 @@
 /** What /sys, /dev and /proc say of a kernel watchdog, without opening it: opening an idle one arms it. */
 import type { Stats } from 'node:fs';
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors.js';
+import { attribute, linkedName, numberAttribute } from './sysfs.js';
+import { findOldDriver, softdogIdentity } from './watchdog-drivers.js';
 
 export interface KernelWatchdogState {
+  /** The driver's own name for itself; `unknown` where only opening would tell. */
   readonly identity: string;
+  /** The kernel's name of the driver; null: it cannot be told. */
+  readonly driver: string | null;
   readonly active: boolean;
   readonly timeoutS: number;
   readonly minTimeoutS: number;
   readonly maxTimeoutS: number;
   readonly pretimeoutS: number;
+  /** Null: not counting, or the driver does not tell. */
+  readonly timeLeftS: number | null;
   readonly nowayout: boolean;
   readonly bootStatus: number;
   /**
@@ -35,11 +42,13 @@ const miscWatchdog = '10:130';
 
 const unknownState: KernelWatchdogState = {
   identity: 'unknown',
+  driver: null,
   active: false,
   timeoutS: 0,
   minTimeoutS: 0,
   maxTimeoutS: 0,
   pretimeoutS: 0,
+  timeLeftS: null,
   nowayout: false,
   bootStatus: 0,
   stopsOnClose: false,
@@ -69,25 +78,11 @@ async function statDevice(device: string, root: string): Promise<Stats> {
   }
 }
 
-async function attribute(folder: string, name: string): Promise<string | undefined> {
-  try {
-    return (await readFile(join(folder, name), 'utf8')).trim();
-  } catch {
-    // Attributes that a driver does not have are not there, or refuse to be read.
-    return undefined;
-  }
-}
-
-async function numberOf(folder: string, name: string): Promise<number> {
-  const value = Number(await attribute(folder, name));
-  return Number.isSafeInteger(value) ? value : 0;
-}
-
 /** The folder of each watchdog in sysfs by device number; watchdog0 by /dev/watchdog's as well. */
 async function sysfsFolders(root: string): Promise<Map<string, string>> {
   const folders = new Map<string, string>();
   const parent = join(root, '/sys/class/watchdog');
-  for (const name of await readdir(parent).catch(() => [])) {
+  for (const name of await readdir(parent).catch((): string[] => [])) {
     const folder = join(parent, name);
     const number = await attribute(folder, 'dev');
     if (number) folders.set(number, folder);
@@ -108,21 +103,35 @@ export async function readKernelWatchdog(device: string, root = '/'): Promise<Ke
   if (!folder && !(file.isCharacterDevice() && number === miscWatchdog)) {
     throw new HoldfastError('HF_WATCHDOG', `${device} is not a watchdog: name one of /dev/watchdog*`);
   }
-  if (!folder) return unknownState;
-  const nowayout = (await numberOf(folder, 'nowayout')) === 1;
-  const options = await attribute(folder, 'options');
+  return folder ? readFolder(folder) : readOldDriver(root);
+}
+
+async function readFolder(folder: string): Promise<KernelWatchdogState> {
+  const number = async (name: string) => (await numberAttribute(folder, name)) ?? 0;
+  const identity = (await attribute(folder, 'identity')) || unknownState.identity;
+  const active = (await attribute(folder, 'state')) === 'active';
+  const nowayout = (await number('nowayout')) === 1;
+  const options = await numberAttribute(folder, 'options');
+  const driver = await linkedName(join(folder, 'device'), 'driver');
   return {
-    identity: (await attribute(folder, 'identity')) || unknownState.identity,
-    active: (await attribute(folder, 'state')) === 'active',
-    timeoutS: await numberOf(folder, 'timeout'),
-    minTimeoutS: await numberOf(folder, 'min_timeout'),
-    maxTimeoutS: await numberOf(folder, 'max_timeout'),
-    pretimeoutS: await numberOf(folder, 'pretimeout'),
+    identity,
+    driver: driver ?? (identity === softdogIdentity ? 'softdog' : null),
+    active,
+    timeoutS: await number('timeout'),
+    minTimeoutS: await number('min_timeout'),
+    maxTimeoutS: await number('max_timeout'),
+    pretimeoutS: await number('pretimeout'),
+    timeLeftS: active ? ((await numberAttribute(folder, 'timeleft')) ?? null) : null,
     nowayout,
-    bootStatus: await numberOf(folder, 'bootstatus'),
-    stopsOnClose: options !== undefined && !nowayout && (Number(options) & magicClose) === 0,
+    bootStatus: await number('bootstatus'),
+    stopsOnClose: options !== undefined && !nowayout && (options & magicClose) === 0,
     inSysfs: true,
   };
+}
+
+async function readOldDriver(root: string): Promise<KernelWatchdogState> {
+  const { name, timeoutS, pretimeoutS, nowayout } = await findOldDriver(root);
+  return { ...unknownState, driver: name, timeoutS, pretimeoutS, nowayout };
 }
 
 /** A device that must not be armed: the death of the agent would leave what runs here unguarded. */
@@ -147,8 +156,14 @@ export async function findHolder(device: string, root = '/'): Promise<Holder | u
   return undefined;
 }
 
+/** The setting that made a program hold the device: systemd gives its RuntimeWatchdogSec to it. Null: not known. */
+export function holderSetting({ pid, program }: Holder, timeoutS: number): string | null {
+  if (pid !== 1 || program !== 'systemd') return null;
+  return timeoutS > 0 ? `RuntimeWatchdogSec=${timeoutS}` : 'RuntimeWatchdogSec';
+}
+
 async function holds(folder: string, same: (number: string) => boolean): Promise<boolean> {
-  for (const fd of await readdir(folder).catch(() => [])) {
+  for (const fd of await readdir(folder).catch((): string[] => [])) {
     const path = join(folder, fd);
     // Most descriptors are sockets and pipes: readlink is cheap and tells.
     const target = await readlink(path).catch(() => '');

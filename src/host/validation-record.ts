@@ -1,0 +1,241 @@
+/**
+ * What is kept of validations in `stateDir/watchdog`: `run`, lines that a validation under way appends, each durable
+ * before it goes on; and `NAME.json` for each device, the verdict of its last run.
+ */
+import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { HoldfastError } from '../core/errors.js';
+import { writeDurably } from './file-store.js';
+
+const instant = z.number().nonnegative();
+const text = z.string().max(1_000);
+
+/** Instants are CLOCK_BOOTTIME milliseconds unless they are called wall…Ms. */
+export const stepSchema = z.discriminatedUnion('step', [
+  /** Written before the device is opened. */
+  z.object({
+    step: z.literal('begin'),
+    run: z.string().regex(/^[0-9a-f]{16}$/),
+    device: text,
+    driver: text.nullable(),
+    kind: z.enum(['hardware', 'software']),
+    identity: text,
+    board: text,
+    bootId: text,
+    pid: z.int().positive(),
+    /** Of /proc/PID/stat, so that another process with this pid is not taken for it. */
+    pidStarted: text,
+    bootMs: instant,
+    wallMs: instant,
+    timeoutAskedS: z.int().positive(),
+  }),
+  /** What was measured while it was petted. */
+  z.object({
+    step: z.literal('measured'),
+    identity: text,
+    timeoutS: z.int().positive(),
+    /** Before it was armed. */
+    bootStatus: z.int().nonnegative(),
+    /** What the driver makes of a timeout; null: it refuses it. */
+    rounding: z.array(z.object({ askedS: z.int(), setS: z.int().nullable() })).max(32),
+    /** Null: the driver does not tell, or tells 0. */
+    timeLeftS: z.int().nullable(),
+    pets: z.object({ count: z.int().positive(), medianMs: instant, maxMs: instant }),
+  }),
+  /** From here on the machine may be reset by the watchdog. */
+  z.object({ step: z.literal('last-pet-due'), bootMs: instant }),
+  z.object({ step: z.literal('last-pet'), startMs: instant, endMs: instant, wallMs: instant }),
+  z.object({ step: z.literal('alive'), bootMs: instant }),
+  /** Ended before the last pet, with the device disarmed: nothing was tried. */
+  z.object({ step: z.literal('aborted'), reason: text }),
+  /** The run lost its hold of the device after the last pet: a reset from here on proves nothing. */
+  z.object({ step: z.literal('interrupted'), reason: text }),
+  /** The whole wait has passed without a reset. */
+  z.object({ step: z.literal('outlived'), bootMs: instant }),
+]);
+
+export type Step = z.infer<typeof stepSchema>;
+export type Begin = Extract<Step, { step: 'begin' }>;
+export type Measured = Extract<Step, { step: 'measured' }>;
+
+const resultSchema = z.object({
+  run: z.string(),
+  device: text,
+  driver: text.nullable(),
+  kind: z.enum(['hardware', 'software']),
+  identity: text,
+  board: text,
+  /** Beginning of the run, ISO 8601. */
+  when: text,
+  timeoutAskedS: z.int().positive(),
+  /** As read back; null: the run ended before. */
+  timeoutS: z.int().positive().nullable(),
+  verdict: z.enum(['resets', 'did-not-reset', 'unfinished']),
+  /** Not null where it resets: from the last pet to the reset passes this times the timeout, and less than 2 s. */
+  kappa: z.union([z.literal(1), z.literal(2)]).nullable(),
+  /** From the last pet to the reset. Null: not measured. */
+  measuredMs: z.number().nullable(),
+  /** The reset came within so much of `measuredMs`, before or after. */
+  uncertaintyMs: z.number().nullable(),
+  /** The verdict as a sentence, and those that it rests on. */
+  sentence: z.string(),
+  evidence: z.array(z.string()),
+  rounding: z.array(z.object({ askedS: z.int(), setS: z.int().nullable() })),
+  timeLeftS: z.int().nullable(),
+  pets: z.object({ count: z.int(), medianMs: z.number(), maxMs: z.number() }).nullable(),
+});
+
+export type Validation = Readonly<z.infer<typeof resultSchema>>;
+
+/** What a record belongs to. */
+export interface Subject {
+  readonly device: string;
+  readonly driver: string | null;
+  readonly board: string;
+}
+
+/** Why a record says nothing about a device, or null. */
+export function mismatch(validation: Validation, { device, driver, board }: Subject): string | null {
+  const was = (what: string, then: string | null) => `it was validated with the ${what} ${then ?? 'unknown'}`;
+  if (validation.device !== device) return was('device', validation.device);
+  if (validation.driver !== driver) return was('driver', validation.driver);
+  if (validation.board !== board) return was('board', validation.board);
+  return null;
+}
+
+/** Enough for 32 devices and for what a kernel may call them. */
+const maxResults = 256;
+const maxFileBytes = 1_048_576;
+
+export class ValidationFiles {
+  readonly #directory: string;
+
+  /** @param stateDir the agent's state directory */
+  constructor(stateDir: string) {
+    this.#directory = join(stateDir, 'watchdog');
+  }
+
+  get runPath(): string {
+    return join(this.#directory, 'run');
+  }
+
+  /** The verdicts that can be read; what cannot be is as if it were not there. */
+  async results(): Promise<readonly Validation[]> {
+    const names = (await readdir(this.#directory).catch((): string[] => [])).filter((name) => name.endsWith('.json'));
+    const results = await Promise.all(names.slice(0, maxResults).map((name) => this.#result(name)));
+    return results.filter((result) => result !== null);
+  }
+
+  async #result(name: string): Promise<Validation | null> {
+    const content = await readBounded(join(this.#directory, name));
+    return content === null ? null : (parsed(resultSchema, content) ?? null);
+  }
+
+  /** @throws HF_STORE */
+  async writeResult(result: Validation): Promise<void> {
+    await stored(this.#directory, async () => {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await writeDurably(
+        join(this.#directory, `${basename(result.device)}.json`),
+        `${JSON.stringify(result, null, 2)}\n`,
+      );
+    });
+  }
+
+  /** The steps of the run that was begun and has no verdict yet; null: there is none. */
+  async run(): Promise<readonly Step[] | null> {
+    const content = await readBounded(this.runPath);
+    return content === null ? null : parseSteps(content);
+  }
+
+  async removeRun(): Promise<void> {
+    await stored(this.#directory, () => rm(this.runPath, { force: true }));
+  }
+
+  /** Begins a run. @throws HF_CONFLICT if one is under way, HF_STORE */
+  async begin(first: Begin): Promise<RunFile> {
+    return stored(this.#directory, async () => {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      return RunFile.create(this.runPath, first);
+    });
+  }
+}
+
+/** Lines that were not written to their end do not count. */
+export function parseSteps(content: string): readonly Step[] {
+  const lines = content.split('\n').slice(0, -1);
+  return lines.map((line) => parsed(stepSchema, line)).filter((step) => step !== undefined);
+}
+
+/** The file of a run under way. Synchronous: nothing else may happen before a step is durable. */
+export class RunFile {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Throws errors of the file system. */
+  static create(path: string, first: Begin): RunFile {
+    const file = new RunFile(
+      openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_WRONLY, 0o600),
+    );
+    file.append(first);
+    const directory = openSync(dirname(path), constants.O_RDONLY);
+    fsyncSync(directory);
+    closeSync(directory);
+    return file;
+  }
+
+  /** Returns when the step is durable. */
+  append(step: Step): void {
+    writeSync(this.#fd, `${JSON.stringify(step)}\n`);
+    fdatasyncSync(this.#fd);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+function parsed<T>(schema: z.ZodType<T>, content: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(content)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readBounded(path: string): Promise<string | null> {
+  try {
+    const { size } = await stat(path);
+    return size > maxFileBytes ? '' : await readFile(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new HoldfastError(
+      'HF_STORE',
+      `cannot read ${path}: ${code ?? message}: run this as root, or see to its file system`,
+      { cause: error },
+    );
+  }
+}
+
+async function stored<T>(directory: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST')
+      throw new HoldfastError('HF_CONFLICT', `a validation is under way (${join(directory, 'run')}): wait for it`, {
+        cause: error,
+      });
+    throw new HoldfastError(
+      'HF_STORE',
+      `cannot write ${directory}: ${code ?? message}: run this as root, or see to its file system`,
+      { cause: error },
+    );
+  }
+}
