@@ -36,6 +36,21 @@ t.test('a resource that starts and stops as asked', async (t) => {
   t.equal(world.state.services['ocf:a'], undefined);
 });
 
+t.test('with other parameters a resource is looked for everywhere before it is started', async (t) => {
+  const world = new ManagerWorld(2);
+  world.run(add('ocf:a', { requested: 'stopped' }));
+  world.settle();
+  world.reports.set(2, { probedThrough: world.index });
+  world.run({ type: 'resource-set', sid: 'ocf:a', changes: { requested: 'started' }, unset: [] });
+  const other: Command = { type: 'resource-set', sid: 'ocf:a', changes: { parameters: { id: '7' } }, unset: [] };
+  world.run(other);
+  world.settle();
+  t.match(world.service('ocf:a'), { state: 'request_start' }, 'node2 has only looked for what it was before');
+  world.reports.set(2, { probedThrough: world.index });
+  world.settle();
+  t.match(world.service('ocf:a'), { state: 'started' });
+});
+
 t.test('parameters and comments are bounded for the whole cluster', async (t) => {
   const state = emptyState();
   const parameters = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`p${i}`, 'x'.repeat(4_000)]));

@@ -68,7 +68,11 @@ function problemOf(state: ClusterState, sid: string, settings: Partial<ResourceS
   );
 }
 
-export function setResource(state: ClusterState, command: Command & { type: 'resource-set' }): ApplyResult {
+export function setResource(
+  state: ClusterState,
+  command: Command & { type: 'resource-set' },
+  index: number,
+): ApplyResult {
   const { sid, changes, unset } = command;
   const service = state.services[sid];
   if (service === undefined) return noSuchResource(sid);
@@ -95,6 +99,8 @@ export function setResource(state: ClusterState, command: Command & { type: 'res
     // A new wish is a new chance.
     failedStarts: changes.requested === undefined ? service.failedStarts : 0,
     failedNodeIds: changes.requested === undefined ? service.failedNodeIds : [],
+    // It is another thing now, which may run anywhere already: to be looked for before it is started.
+    addedIndex: changesIdentity ? index : service.addedIndex,
   };
   const tooLarge = refuseTooLarge(state, bytesOfResource(service), bytesOfResource(changed));
   if (tooLarge !== null) return tooLarge;

@@ -282,7 +282,7 @@ function applyOne(state: ClusterState, command: Command, index: number): ApplyRe
     case 'resource-add':
       return addResource(state, command, index);
     case 'resource-set':
-      return setResource(state, command);
+      return setResource(state, command, index);
     case 'resource-remove':
       return removeResource(state, command);
     case 'resource-stop':
