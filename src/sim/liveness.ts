@@ -21,7 +21,22 @@ export function unsettled(world: World, { liars, unseen }: Excuses): string[] {
   const ofServices = Object.values(state.services)
     .filter(({ sid }) => !liars.has(sid) && !unseen.has(sid))
     .flatMap((service) => ofService(world, rules, service));
-  return [...ofNodes(world), ...ofServices];
+  return [
+    ...ofNodes(world),
+    ...ofServices,
+    ...scattered(world.state, rules, (sid) => liars.has(sid) || unseen.has(sid)),
+  ];
+}
+
+/** What a rule keeps together runs on one node, unless a move of it has failed and is tried again later. */
+function scattered(state: ClusterState, { together }: RulesInForce, isExcused: (sid: string) => boolean): string[] {
+  return together.flatMap(({ id, resources }) => {
+    if (resources.some((sid) => isExcused(sid) || movesForbidden(sid))) return [];
+    const running = resources.flatMap((sid) => (state.services[sid]?.state === 'started' ? state.services[sid] : []));
+    const places = new Set(running.map(({ nodeId }) => nodeId));
+    if (places.size <= 1 || running.some(({ failedMoves }) => failedMoves > 0)) return [];
+    return [`rule ${id} keeps ${resources.join(' ')} together, which run on nodes ${[...places].join(', ')}`];
+  });
 }
 
 function ofNodes(world: World): string[] {
@@ -110,12 +125,28 @@ function misplaced(state: ClusterState, rules: RulesInForce, service: ServiceRec
   const { sid, nodeId } = service;
   // A move that has failed again and again is tried again much later.
   if (nodeId === null || service.failedMoves > 0 || isTogether(rules, sid) || movesForbidden(sid)) return [];
-  const breach = breachAt(without(state, sid), rules, sid, nodeId);
+  const breach = breachAt(without(state, sid), rules, sid, nodeId) ?? belowBest(state, rules, service);
   if (breach === null) return [];
   const free = Object.values(state.nodes).find(
     (node) => node.nodeId !== nodeId && breachAt(without(state, sid), rules, sid, node.nodeId) === null,
   );
   return free === undefined ? [] : [`${breach}, though ${free.name} could take it`];
+}
+
+/** A sentence if a node of a better class could take it; null: none could, or it is not to fail back. */
+function belowBest(state: ClusterState, rules: RulesInForce, { sid, nodeId, failback }: ServiceRecord): string | null {
+  const classes = rules.nodeRules.filter(
+    ({ affinity, resources }) => affinity === 'positive' && resources.includes(sid),
+  );
+  const [rule] = classes;
+  // Of several rules, and of a group that forbids it, the manager has the last word.
+  if (rule === undefined || classes.length > 1 || !failback || rule.id.startsWith('ha-group-')) return null;
+  const priorityOf = (name: string): number => rule.nodes.find((node) => node.name === name)?.priority ?? -1;
+  const now = priorityOf(state.nodes[nodeId ?? 0]?.name ?? '');
+  const better = Object.values(state.nodes).find(
+    (node) => priorityOf(node.name) > now && breachAt(without(state, sid), rules, sid, node.nodeId) === null,
+  );
+  return better === undefined ? null : `${sid} runs in class ${now}, below that of ${better.name}`;
 }
 
 function without(state: ClusterState, sid: string): ClusterState {
