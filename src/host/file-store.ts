@@ -115,7 +115,7 @@ export class FileStore implements Store {
 }
 
 /** Not recursively: on some file systems (proc) Node's own way never ends. */
-async function makeDirectory(path: string): Promise<void> {
+export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
     // Or all that is ever stored in it is lost with its name.

@@ -1,0 +1,99 @@
+import type { BootNotes, Dump, Ending, Finding, ResetEvidence, Trouble } from './reset-record.js';
+
+/** What the evidence of one reset comes down to: what its verdict is made from. */
+export interface ResetFacts {
+  /** The agent's notes, if they are of the boot that ended. */
+  readonly notes: BootNotes | null;
+  readonly armed: boolean;
+  readonly ending: Ending | null;
+  /** Trouble whose time had come, over a machine that did not live on after it. */
+  readonly lapsed: Trouble | null;
+  /** `dated`: a panic's dump of this very end, or the kernel's own word in its log; `undated`: a dump of unknown age. */
+  readonly panic: 'dated' | 'undated' | null;
+  readonly panicLine: string;
+  /** Null: the watchdog cannot be asked. */
+  readonly causedReset: boolean | null;
+  readonly emulated: boolean;
+  /** The log ends as that of a machine that goes down in order. */
+  readonly logOrderly: boolean;
+  /** The machine wrote its log for longer than an agent that is well stays silent. */
+  readonly agentFellSilent: boolean;
+  /** The machine wrote its log for long after the agent had ended for its shutdown. */
+  readonly stayedUp: boolean;
+  readonly released: boolean;
+  readonly lastSeenMs: number | null;
+  /** Null: the clocks contradict each other. */
+  readonly bootedMs: number | null;
+  /** Where the kernel keeps its last words could be looked at. */
+  readonly dumpsSeen: boolean;
+  /** All that would show another end was there to be asked. */
+  readonly allAsked: boolean;
+}
+
+/** For a disk that is slow to store, and two clocks that were set. */
+const slackMs = 10_000;
+/** Longer than a machine takes to go down once the agent has ended. */
+const goingDownMs = 300_000;
+/** The emergency stop of design §2.3: a stalled pet, the closing of the device, the watchdog's own time, the reset. */
+const expiriesAfterLease = 3;
+const resetTimeMs = 2_000;
+
+export function found<T>(finding: Finding<T>): T | null {
+  return 'found' in finding ? finding.found : null;
+}
+
+/** A mark of another boot says nothing of this one's end. */
+export function notesOf({ notes, endedBootId }: ResetEvidence): BootNotes | null {
+  const candidate = found(notes);
+  return candidate !== null && candidate.bootId === endedBootId ? candidate : null;
+}
+
+export function factsOf(evidence: ResetEvidence): ResetFacts {
+  const notes = notesOf(evidence);
+  const log = found(evidence.log);
+  const watchdog = found(evidence.watchdog);
+  const logMs = log?.lastMs != null && log.lastMs <= evidence.foundMs ? log.lastMs : null;
+  const seen = [notes?.aliveMs, notes?.ending?.doneMs, logMs].filter((at) => at != null);
+  const lastSeenMs = seen.length === 0 ? null : Math.max(...seen);
+  const bootedMs = lastSeenMs !== null && evidence.bootedMs < lastSeenMs - slackMs ? null : evidence.bootedMs;
+  const panic = panicOf(evidence, notes);
+  const ending = notes?.ending ?? null;
+  const isDown = ending?.doneMs != null;
+  return {
+    notes,
+    armed: notes?.armed ?? false,
+    ending,
+    lapsed: notes === null ? null : lapsedTrouble(notes, bootedMs ?? evidence.foundMs, logMs),
+    panic: log?.panic != null ? 'dated' : panic === null ? null : panic.atMs === null ? 'undated' : 'dated',
+    panicLine: log?.panic ?? panic?.line ?? '',
+    causedReset: watchdog?.causedReset ?? null,
+    emulated: watchdog?.emulated ?? false,
+    logOrderly: log?.orderly ?? false,
+    agentFellSilent: notes !== null && !isDown && logMs !== null && logMs - notes.aliveMs > notes.stampMs + slackMs,
+    stayedUp: isDown && logMs !== null && logMs - (ending?.doneMs ?? 0) > goingDownMs,
+    released: found(evidence.peers)?.releasedMs != null,
+    lastSeenMs,
+    bootedMs,
+    dumpsSeen: found(evidence.dumps) !== null,
+    allAsked: watchdog?.causedReset === false && found(evidence.dumps) !== null && log !== null,
+  };
+}
+
+/** A machine that booted before its lease had ended, or that lived on long after, was not reset for it. */
+function lapsedTrouble({ trouble, effectiveMs }: BootNotes, endMs: number, logMs: number | null): Trouble | null {
+  if (trouble === null || trouble.dueMs > endMs) return null;
+  const latestMs = trouble.dueMs + expiriesAfterLease * effectiveMs + resetTimeMs + slackMs;
+  return logMs !== null && logMs > latestMs ? null : trouble;
+}
+
+/** A dump older than the agent's last sign of life is of something that the machine has outlived. */
+function panicOf(evidence: ResetEvidence, notes: BootNotes | null): Dump | null {
+  const panics = (found(evidence.dumps) ?? []).filter(({ kind }) => /^panic$/i.test(kind));
+  const sinceMs = notes === null ? null : notes.aliveMs - slackMs;
+  const dated = panics.find(
+    ({ atMs }) => atMs !== null && sinceMs !== null && atMs >= sinceMs && atMs <= evidence.foundMs,
+  );
+  if (dated !== undefined) return dated;
+  const undated = panics.find(({ atMs }) => atMs === null || sinceMs === null);
+  return undated === undefined ? null : { ...undated, atMs: null };
+}

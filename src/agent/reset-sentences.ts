@@ -1,0 +1,163 @@
+import { notesOf, type ResetFacts } from './reset-facts.js';
+import {
+  type BootNotes,
+  type Cause,
+  type Ending,
+  type EvidenceSentence,
+  oneLine,
+  type PeersView,
+  type ResetEvidence,
+  type Trouble,
+  type Verdict,
+} from './reset-record.js';
+
+/** The evidence of a reset, as people read it. */
+
+export const verdictWords: Readonly<Record<Verdict, string>> = {
+  'self-fenced': 'self-fenced',
+  'watchdog-fired': 'the watchdog fired',
+  'kernel-panic': 'kernel panic',
+  'orderly-reboot': 'orderly reboot',
+  'orderly-poweroff': 'orderly power-off',
+  'power-loss': 'power loss, or a reset from outside',
+  unknown: 'unknown',
+};
+
+export const causeWords: Readonly<Record<Cause, string>> = {
+  'quorum-lost': 'no quorum',
+  'corosync-stopped': 'corosync did not run',
+  'corosync-silent': 'corosync delivered nothing',
+  'not-echoed': 'too few nodes echoed its heartbeats',
+  'agent-failed': 'the agent had failed',
+  'agent-stalled': 'the agent had stood still',
+  'declared-fenced': 'the others had declared it fenced',
+  'pets-failed': 'the watchdog did not take the pets',
+  'restarted-without-lease': 'the agent was started again and got no lease',
+  'agent-hung': 'the agent hung, on a machine that went on',
+  standstill: 'the agent, or the whole machine, stood still',
+  'agent-ended': 'the agent had been ended, and was not started again',
+  'not-armed-by-us': 'it was not armed by this agent',
+};
+
+/** As UTC, to be compared with other nodes' logs. */
+export function instant(ms: number): string {
+  const at = new Date(ms);
+  if (Number.isNaN(at.getTime())) return 'an unknown time';
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
+}
+
+export function sentencesOf(evidence: ResetEvidence, facts: ResetFacts): readonly EvidenceSentence[] {
+  return [
+    ...agentSays(evidence, facts).map((text) => ({ source: 'agent', text }) as const),
+    { source: 'watchdog', text: watchdogSays(evidence) },
+    ...dumpsSay(evidence).map((text) => ({ source: 'pstore', text }) as const),
+    ...logSays(evidence, facts).map((text) => ({ source: 'log', text }) as const),
+    ...peersSay(evidence).map((text) => ({ source: 'peers', text }) as const),
+    { source: 'clock', text: clockSays(evidence, facts) },
+  ];
+}
+
+function agentSays(evidence: ResetEvidence, { lapsed, agentFellSilent }: ResetFacts): readonly string[] {
+  if ('missing' in evidence.notes)
+    return [`the agent of that boot has left nothing: ${oneLine(evidence.notes.missing)}`];
+  const notes = notesOf(evidence);
+  if (notes === null) return ['what the agent has left is of another boot, and says nothing of the end of this one'];
+  const silent = agentFellSilent
+    ? [`the agent was silent from then on, though it writes every ${seconds(notes.stampMs)} while it is well`]
+    : [];
+  return [aliveSentence(notes), ...troubleSays(notes.trouble, lapsed), ...endingSays(notes.ending), ...silent];
+}
+
+function aliveSentence({ aliveMs, armed, trouble, ending }: BootNotes): string {
+  const how = trouble !== null ? '' : ' and well';
+  const watch = armed ? ', its watchdog armed' : ', no watchdog armed';
+  return ending?.doneMs != null
+    ? `the agent last wrote at ${instant(aliveMs)}${watch}`
+    : `the agent was last known alive${how} at ${instant(aliveMs)}${watch}`;
+}
+
+function troubleSays(trouble: Trouble | null, lapsed: Trouble | null): readonly string[] {
+  if (trouble === null) return ['it had noted nothing that would have had it reset'];
+  const told = trouble.text === '' ? '' : ` (${oneLine(trouble.text)})`;
+  const first = `it had noted that ${causeWords[trouble.cause]} since ${instant(trouble.sinceMs)}${told}, and that the pets end at ${instant(trouble.dueMs)}`;
+  return lapsed === null
+    ? [first, 'that time is not when the machine went: it was gone before, or lived on after']
+    : [first];
+}
+
+function endingSays(ending: Ending | null): readonly string[] {
+  if (ending === null) return [];
+  const what = ending.kind === 'agent' ? 'the agent alone was ended' : `a ${ending.kind} of this machine was begun`;
+  const done =
+    ending.doneMs === null
+      ? 'the agent had not ended when it last wrote'
+      : `the agent had ended at ${instant(ending.doneMs)}`;
+  return [`${what} at ${instant(ending.sinceMs)}, and ${done}`];
+}
+
+function watchdogSays({ watchdog }: ResetEvidence): string {
+  if ('missing' in watchdog) return `the watchdog cannot tell whether it has fired: ${oneLine(watchdog.missing)}`;
+  const { device, emulated, causedReset } = watchdog.found;
+  const name = `${oneLine(device)}${emulated ? ' (emulated)' : ''}`;
+  if (causedReset === null) return `${name} does not tell whether it has fired`;
+  return causedReset
+    ? `${name} says that it has caused the last reset`
+    : `${name} does not say that it has caused the last reset; not every driver would`;
+}
+
+function dumpsSay({ dumps }: ResetEvidence): readonly string[] {
+  if ('missing' in dumps) return [`no dump of the kernel could be looked for: ${oneLine(dumps.missing)}`];
+  if (dumps.found.length === 0) return ['the kernel has left no dump'];
+  return dumps.found.map(({ kind, file, atMs, line }) => {
+    const when = atMs === null ? 'of unknown time' : `of ${instant(atMs)}`;
+    const what = kind === '' ? 'a dump' : `a dump (${oneLine(kind)})`;
+    return `${what} ${when} in ${oneLine(file)}${line === '' ? '' : `: ${oneLine(line)}`}`;
+  });
+}
+
+function logSays({ log }: ResetEvidence, { stayedUp }: ResetFacts): readonly string[] {
+  if ('missing' in log) return [`no log of that boot: ${oneLine(log.missing)}`];
+  const { source, lastMs, orderly, panic } = log.found;
+  const end = lastMs === null ? 'has no times' : `ends at ${instant(lastMs)}`;
+  const how = orderly ? ' as that of a machine that goes down in order' : ' without a shutdown';
+  return [
+    `the log of that boot (${oneLine(source)}) ${end}${how}`,
+    ...(panic === null ? [] : [`the kernel wrote there: ${oneLine(panic)}`]),
+    ...(stayedUp ? ['it went on for long after the agent had ended, so the machine did not go down then'] : []),
+  ];
+}
+
+function peersSay({ peers }: ResetEvidence): readonly string[] {
+  if ('missing' in peers) return [`the other nodes' view is missing: ${oneLine(peers.missing)}`];
+  const { lostMs, releasedMs, backMs } = peers.found;
+  const said = [
+    ...(releasedMs === null ? [] : [`they were told at ${instant(releasedMs)} that it goes down with nothing running`]),
+    ...(lostMs === null ? [] : [`they saw it go at ${instant(lostMs)}, by their leader's clock`]),
+    ...fencedSays(peers.found),
+    ...(backMs === null ? [] : [`they saw it back at ${instant(backMs)}`]),
+  ];
+  return said.length === 0 ? ['the replicated log holds nothing of its end'] : said;
+}
+
+const proofs = {
+  takeover: 'after the takeover time, as one that its watchdog has reset',
+  reboot: 'when it came back with another boot id',
+  operator: 'on the word of an operator',
+} as const;
+
+function fencedSays({ fenced }: PeersView): readonly string[] {
+  if (fenced === null) return [];
+  const when = fenced.atMs === null ? '' : ` at ${instant(fenced.atMs)}`;
+  return [`they declared that boot fenced${when}${fenced.proof === null ? '' : `, ${proofs[fenced.proof]}`}`];
+}
+
+function clockSays({ endedBootId, bootId, foundMs }: ResetEvidence, { bootedMs }: ResetFacts): string {
+  const ids = `the kernel's boot id was ${oneLine(endedBootId ?? 'unknown')} and is ${oneLine(bootId)}`;
+  return bootedMs === null
+    ? `${ids}; when it booted is not known, for the clocks contradict each other; the agent was back at ${instant(foundMs)}`
+    : `${ids}; it booted at ${instant(bootedMs)}`;
+}
