@@ -31,6 +31,7 @@ export function addSimulateCommand(program: Command, finish: Finish): void {
         .argParser((text) => parseInteger('--jobs', text, 1, 64)),
     )
     .action(async (directory: string | undefined, options: SimulateFlags, command: Command) => {
+      refuseIdle(command, options);
       finish(await simulate(directory, options, command.optsWithGlobals().json === true));
     });
 }
@@ -42,6 +43,20 @@ interface SimulateFlags {
   readonly seeds: string;
   readonly nodes?: number;
   readonly jobs: number;
+}
+
+/** What each kind of simulation takes. */
+const takes = { fuzz: ['fuzz', 'seeds', 'nodes', 'jobs'], init: ['init'], directory: ['seed'] } as const;
+
+/** An option that would have no effect is a mistake of whoever typed it. @throws HF_ARGUMENT */
+function refuseIdle(command: Command, { fuzz, init }: SimulateFlags): void {
+  const kind = fuzz === true ? 'fuzz' : init === true ? 'init' : 'directory';
+  const idle = command.options
+    .map((option) => option.attributeName())
+    .find((name) => command.getOptionValueSource(name) === 'cli' && !takes[kind].some((taken) => taken === name));
+  if (idle === undefined) return;
+  const where = kind === 'directory' ? 'without --fuzz' : `with --${kind}`;
+  throw new HoldfastError('HF_ARGUMENT', `--${idle} has no effect ${where}: leave it out`);
 }
 
 async function simulate(directory: string | undefined, options: SimulateFlags, json: boolean): Promise<ExitCode> {
