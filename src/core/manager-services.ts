@@ -140,7 +140,7 @@ function noteFound(service: ServiceRecord, nodeId: number, round: Round): Comman
 function whileStarted(service: ServiceRecord, round: Round): Command | null {
   if (isLost(service, round)) return to(service, 'fence', service.nodeId, `${nameOf(round, service.nodeId)} is lost`);
   const answer = answerOfHost(round, service);
-  const isEnding = endsWithItsNode(service, round);
+  const isEnding = hostOf(round, service)?.lrm.mode === 'shutdown';
   if (answer?.outcome === 'error' && isWanted(service) && !isEnding) {
     return afterFailedStart(service, round, answer.detail);
   }
@@ -172,7 +172,7 @@ function whyStop(service: ServiceRecord, round: Round): string | null {
 
 /** Its node goes down: what it cannot stop is recovered when that is over. */
 function endsWithItsNode(service: ServiceRecord, round: Round): boolean {
-  return hostOf(round, service)?.lrm.mode === 'shutdown';
+  return hostOf(round, service)?.lrm.leaving === true;
 }
 
 /** Its node goes down and something failed there: what can be stopped need not wait until the node was fenced. */

@@ -1,4 +1,5 @@
 import { runsNothing } from './acting.js';
+import type { ServiceRecord } from './cluster-state.js';
 import { type Effect, notice } from './effects.js';
 import { needsProtection, type Unit } from './lrm.js';
 import type { LrmMode } from './messages.js';
@@ -94,8 +95,10 @@ export function stopsAll(node: NodeState, cluster: ClusterPart, nowMs: number): 
   const mode = lrmMode(node, cluster);
   if (mode === 'shutdown') return true;
   // The others are to know first that it waits for this node; what can be moved is not stopped.
-  const { mine } = cluster.lrm;
-  return mine.length > 0 && mine.every((service) => service.state === 'freeze' || service.state === 'error');
+  const { mine, units } = cluster.lrm;
+  const isLeft = ({ sid, state }: ServiceRecord): boolean =>
+    state === 'freeze' || state === 'error' || isUnstoppable(units.get(sid));
+  return mine.length > 0 && mine.every(isLeft);
 }
 
 function isAlone({ shutdown }: NodeState, nowMs: number): boolean {
