@@ -152,8 +152,6 @@ class FuzzRun {
 
   #onViolation({ rule, text }: Violation): void {
     const named = this.#plan.sids.filter((sid) => text.split(/[\s;,]/).includes(sid));
-    // A store that was lost after it had acknowledged does not show it any more; no quorum is formed with it again.
-    if (rule === 'commit-without-quorum' && this.#world.nodes.some(({ stored }) => stored?.lost ?? true)) return;
     const ofLiars = named.length > 0 && named.every((sid) => this.#injection.liars.has(sid));
     if (ofLiars && excusedForLiars.has(rule)) return;
     if (rule === 'runs-twice' && named.length > 0 && named.every((sid) => this.#unseen.has(sid))) return;

@@ -57,6 +57,8 @@ export interface Witness {
   readonly watchdogCounts: boolean;
   /** What its store would give to an agent that starts now. */
   readonly stored: DurableRecord | null;
+  /** Its store was lost, and it has not been brought up to date since: it may have held anything. */
+  readonly hasLostStore: boolean;
 }
 
 export interface InvariantsInput {
@@ -183,7 +185,9 @@ export class Invariants {
   /** By the newest electorate of the log, this entry's included: that of a change asks for quorums of both. */
   #checkStored(node: Witness, entry: Entry): void {
     const holders = new Set<number>();
-    for (const { nodeId, stored } of this.#input.witnesses()) {
+    for (const { nodeId, stored, hasLostStore } of this.#input.witnesses()) {
+      // What it had acknowledged does not show any more; no quorum is formed with it again.
+      if (hasLostStore) holders.add(nodeId);
       if (stored === null) continue;
       const own = entryAt(stored, entry.index);
       const folded = stored.snapshot.index >= entry.index;

@@ -138,6 +138,10 @@ export class SimNode implements Witness {
     return this.disk.record;
   }
 
+  get hasLostStore(): boolean {
+    return this.disk.damaged || this.disk.record?.lost === true;
+  }
+
   /** Of that, what `setRunning` has started: nobody answers for it. */
   get runningByHand(): ReadonlySet<string> {
     return this.#byHand;
