@@ -39,6 +39,8 @@ async function controlled(): Promise<Controlled> {
       previewed.push(command);
       return somePreview;
     },
+    resets: unasked,
+    acknowledgeResets: unasked,
   });
   const change = async (mutation: Mutation): Promise<void> => {
     const changed = control.mutate(mutation);
@@ -289,6 +291,8 @@ t.test('the manager itself says what would be, and why something is where it is'
     timing: () => ({}) as TimingReport,
     explain: (sid) => explain(known(), sid) ?? someExplanation,
     preview: (command) => previewCommand(known(), command),
+    resets: () => ({ resets: [], problem: null }),
+    acknowledgeResets: async () => 0,
   });
   await all.change(add('ocf:web'));
   const before = JSON.stringify(all.agent.node.log.committed);
@@ -318,12 +322,17 @@ t.test('reports and events are passed on', async (t) => {
   const all = world();
   const status = { version: 'v' } as StatusReport;
   const timing: TimingReport = { lines: [], fits: true, problems: [] };
+  const resets = { resets: [], problem: null };
   const control = new LocalControl(all.agent, new Map(), {
     status: () => status,
     timing: () => timing,
     explain: () => someExplanation,
     preview: () => somePreview,
+    resets: () => resets,
+    acknowledgeResets: async () => 2,
   });
+  t.equal(control.resets(), resets);
+  t.equal(await control.acknowledgeResets(), 2);
   t.equal(control.status(), status);
   t.equal(control.timing(), timing);
   let heard = 0;

@@ -1,4 +1,5 @@
 import type { AgentControl, Committed, Decision, Mutation, ResourceConfig, RuleReport } from '../src/agent/control.js';
+import type { ResetReport, ResetsReport } from '../src/agent/reset-record.js';
 import type { AgentEvent, StatusReport, TimingReport } from '../src/agent/status.js';
 import { type ClusterOptions, defaultOptions } from '../src/core/cluster-options.js';
 import { HoldfastError } from '../src/core/errors.js';
@@ -159,6 +160,7 @@ export class FakeAgentControl implements AgentControl {
   /** Answers to the preparation of a shutdown, first to last; then it is prepared at once. */
   readonly shutdowns: (() => Promise<void>)[] = [];
   readonly prepared: string[] = [];
+  knownResets: readonly ResetReport[] = [];
   readonly #resources = new Map<string, ResourceConfig>();
   readonly #groups = new Map<string, Group>();
   readonly #rules = new Map<string, RuleReport>();
@@ -206,6 +208,17 @@ export class FakeAgentControl implements AgentControl {
   decisions(limit: number): readonly Decision[] {
     const all = [2, 1].map((index) => ({ index, wallMs: 1_000, text: `decision ${index}`, sid: null, node: null }));
     return all.slice(0, limit);
+  }
+
+  resets(): ResetsReport {
+    return { resets: this.knownResets, problem: null };
+  }
+
+  async acknowledgeResets(): Promise<number> {
+    if (this.refusal !== null) throw this.refusal;
+    const count = this.knownResets.filter(({ acknowledgedMs }) => acknowledgedMs === null).length;
+    this.knownResets = this.knownResets.map((reset) => ({ ...reset, acknowledgedMs: 1 }));
+    return count;
   }
 
   async prepareShutdown(kind: 'reboot' | 'poweroff'): Promise<void> {

@@ -3,6 +3,7 @@ import type { Disarm, Order, RequestedState, ResourceSettings } from '../core/cl
 import type { Explanation } from '../core/explanation.js';
 import type { Preview } from '../core/preview.js';
 import type { Group, NodePriority, Rule } from '../core/rules.js';
+import type { ResetsReport } from './reset-record.js';
 import type { AgentEvent, StatusReport, TimingReport } from './status.js';
 
 /** A resource as configured. */
@@ -120,6 +121,10 @@ export interface AgentControl {
   explain(sid: string): Explanation;
   /** Newest first. */
   decisions(limit: number): readonly Decision[];
+  /** Why this node was reset, and when. */
+  resets(): ResetsReport;
+  /** Marks them as seen; resolves with how many unexpected ones had not been. Rejects with HF_STORE. */
+  acknowledgeResets(): Promise<number>;
   /** Resolves when committed; `HF_OUTCOME_UNKNOWN` when that cannot be told. */
   mutate(mutation: Mutation): Promise<Committed>;
   /** What would become of it; nothing is changed. Rejects as `mutate` would when it would be refused. */

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createStatusServer, type StatusServer } from '../api/status-server.js';
 import { HoldfastError } from '../core/errors.js';
@@ -13,7 +12,7 @@ import type { NodeOptions, WatchdogFacts } from '../core/node-state.js';
 import { previewCommand } from '../core/preview.js';
 import { defaultConfigFile, loadConfig } from '../host/config-file.js';
 import { createCorosyncCluster } from '../host/corosync-cluster.js';
-import { FileStore, writeDurably } from '../host/file-store.js';
+import { FileStore } from '../host/file-store.js';
 import { groupIdOf } from '../host/group-id.js';
 import { createHostClock } from '../host/host-clock.js';
 import { createWatchdog, type KeeperWatchdog } from '../host/keeper-watchdog.js';
@@ -22,8 +21,14 @@ import { createLogger } from '../host/logger.js';
 import { shutdownUnderWay } from '../host/machine-shutdown.js';
 import { loadNative, type Native } from '../host/native.js';
 import { OcfDriver } from '../host/ocf-driver.js';
+import { runProcess } from '../host/ocf-process.js';
+import { ResetFiles } from '../host/reset-files.js';
+import { ResetHistoryKeeper } from '../host/reset-history.js';
+import { ResetWatch } from '../host/reset-watch.js';
+import { wordOf } from '../host/reset-watchdog.js';
 import { findConfiguredWatchdog } from '../host/watchdog-choice.js';
 import { trustIn } from '../host/watchdog-trust.js';
+import type { Clock } from '../ports/clock.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Store } from '../ports/store.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
@@ -31,6 +36,7 @@ import { Agent } from './agent.js';
 import type { Config, WatchdogConfig } from './config.js';
 import { LocalControl, type Reports } from './local-control.js';
 import { statusReport, timingReport } from './report.js';
+import { resetWarnings } from './reset-sentences.js';
 import type { Protection } from './status.js';
 
 /** The daemon: reads its configuration, joins the ports to the agent, and ends cleanly. */
@@ -65,6 +71,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const driver = new OcfDriver({ ocfRoot: config.ocfRoot });
   const drivers = new Map<string, ResourceDriver>([[driver.type, driver]]);
   const options = nodeOptions(config, findings, drivers, clock.bootMs());
+  const files = new ResetFiles(config.stateDir);
+  const history = await openHistory(files, options.bootId, clock, findings.info, log);
   const agent = new Agent(
     options,
     record,
@@ -76,12 +84,20 @@ async function main(argv: readonly string[]): Promise<void> {
       drivers,
       loads: new HostLoadMeter(),
       log,
-      lastWords: (reason) => writeLastWords(config.stateDir, options.bootId, reason),
+      lastWords: async (): Promise<void> => watch.look(),
     },
-    () => onAgentFailure(findings),
+    () => onAgentFailure(findings, watch),
   );
+  const watch: ResetWatch = new ResetWatch({
+    agent,
+    keeper: () => findings.watchdog?.stats() ?? null,
+    history,
+    saveNotes: (notes) => files.saveNotes(notes),
+    clock,
+    log,
+  });
   findings.watchdog?.onEvent((event) => onKeeperEvent(agent, event, log));
-  const control = new LocalControl(agent, drivers, reports(agent, findings, [...drivers.keys()], clock.bootMs));
+  const control = new LocalControl(agent, drivers, reports(agent, findings, history, [...drivers.keys()], clock));
   const server = createStatusServer({
     socketPath: config.socket,
     control,
@@ -90,7 +106,7 @@ async function main(argv: readonly string[]): Promise<void> {
     log,
   });
   await server.listen();
-  endOnSignals(agent, server, log);
+  endOnSignals(agent, server, watch, log);
   log.info(
     { version, incarnation: options.incarnation, bootId: options.bootId, config: file },
     `holdfastd ${version} starts: fence bound ${config.fenceBoundMs} ms, watchdog ${findings.info?.device ?? 'none'}`,
@@ -98,6 +114,8 @@ async function main(argv: readonly string[]): Promise<void> {
   if (findings.protection !== 'protected')
     log.warn({}, `${findings.protection}: ${findings.problem ?? findings.info?.device}`);
   agent.start();
+  watch.start();
+  tellLastReset(history, log).catch((error: Error) => log.error({ err: error }, error.message));
 }
 
 function parseArguments(argv: readonly string[]): string {
@@ -156,6 +174,25 @@ async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {
   return blankRecord(lost);
 }
 
+function openHistory(
+  files: ResetFiles,
+  bootId: string,
+  clock: Clock,
+  watchdog: WatchdogInfo | null,
+  log: Logger,
+): Promise<ResetHistoryKeeper> {
+  const nowMs = clock.wallMs();
+  const boot = { bootId, nowMs, bootedMs: Math.max(0, nowMs - clock.bootMs()), watchdog: wordOf(watchdog) };
+  return ResetHistoryKeeper.open(files, { root: '/', run: runProcess }, boot, (text) => log.warn({}, text));
+}
+
+/** In the background: logs and dumps may take seconds to read. */
+async function tellLastReset(history: ResetHistoryKeeper, log: Logger): Promise<void> {
+  await history.gather();
+  const [newest] = history.unacknowledged();
+  if (newest !== undefined) log.warn({ reset: newest }, `the last end of this machine: ${newest.summary}`);
+}
+
 function nodeOptions(
   config: Config,
   findings: WatchdogFindings,
@@ -179,9 +216,11 @@ function watchdogFacts({ kappa, minTimeoutS, maxTimeoutS, active }: WatchdogInfo
 }
 
 /** The agent has stopped itself. If something is armed, the watchdog ends this node; if not, a new agent may try. */
-function onAgentFailure(findings: WatchdogFindings): void {
+function onAgentFailure(findings: WatchdogFindings, watch: ResetWatch): void {
   const state = findings.watchdog?.stats().state ?? 'idle';
   if (state === 'idle') process.exit(exitFailed);
+  // The core has failed in the middle of an event: it is looked at once that is over.
+  setImmediate(() => watch.look());
 }
 
 function onKeeperEvent(agent: Agent, event: { readonly type: string; readonly error?: string }, log: Logger): void {
@@ -190,29 +229,25 @@ function onKeeperEvent(agent: Agent, event: { readonly type: string; readonly er
   else log.error({ error: event.error }, `${event.type}: the watchdog answers ${event.error}`);
 }
 
-async function writeLastWords(directory: string, bootId: string, reason: string): Promise<void> {
-  const words = { bootId, reason, wallMs: Date.now() };
-  await writeDurably(join(directory, 'last-words.json'), `${JSON.stringify(words)}\n`);
-}
-
 function reports(
   agent: Agent,
   findings: WatchdogFindings,
+  history: ResetHistoryKeeper,
   resourceTypes: readonly string[],
-  nowMs: () => number,
+  clock: Clock,
 ): Reports {
   const { info } = findings;
   const known = (): ManagerInput => {
     const { cluster } = agent.node;
     if (cluster === null) throw new HoldfastError('HF_NO_QUORUM', 'corosync does not answer yet: nothing is known');
-    return managerInput(agent.node, cluster, nowMs());
+    return managerInput(agent.node, cluster, clock.bootMs());
   };
   const kappaSource = info?.kind === 'emulated' ? 'the emulator' : info?.validated ? 'measured' : 'assumed';
   return {
-    status: () =>
-      statusReport({
+    status: () => {
+      const report = statusReport({
         node: agent.node,
-        nowMs: nowMs(),
+        nowMs: clock.bootMs(),
         version,
         connected: agent.connected,
         failed: agent.failed,
@@ -222,7 +257,9 @@ function reports(
         keeper: findings.watchdog?.stats() ?? null,
         storeProblem: agent.storeProblem,
         resourceTypes,
-      }),
+      });
+      return { ...report, warnings: [...report.warnings, ...resetWarnings(history.unacknowledged())] };
+    },
     timing: () => timingReport(agent.node, kappaSource),
     explain: (sid) => {
       const explanation = explain(known(), sid);
@@ -230,6 +267,8 @@ function reports(
       return explanation;
     },
     preview: (command) => previewCommand(known(), command),
+    resets: () => history.report(),
+    acknowledgeResets: () => history.acknowledge(clock.wallMs()),
   };
 }
 
@@ -246,14 +285,14 @@ function ignoreHangup(log: Logger): void {
   });
 }
 
-function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
+function endOnSignals(agent: Agent, server: StatusServer, watch: ResetWatch, log: Logger): void {
   let ending = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (ending) return;
       ending = true;
       log.info({ signal }, `${signal}: ending`);
-      end(agent, server, log).then(
+      end(agent, server, watch, log).then(
         () => process.exit(0),
         (error: Error) => {
           log.error({ err: error }, `ending failed: ${error.message}`);
@@ -265,13 +304,14 @@ function endOnSignals(agent: Agent, server: StatusServer, log: Logger): void {
 }
 
 /** Before the machine goes down, by the shutdown policy: that takes as long as the resources take to stop or move. */
-async function end(agent: Agent, server: StatusServer, log: Logger): Promise<void> {
+async function end(agent: Agent, server: StatusServer, watch: ResetWatch, log: Logger): Promise<void> {
   const kind = await shutdownUnderWay((why) => log.error({}, `${why}: what runs here is left as it is`));
   if (kind !== null) {
     await agent.prepareShutdown(kind).catch((error: Error) => log.error({ err: error }, error.message));
   }
   setTimeout(() => process.exit(0), stopMs).unref();
   await Promise.all([agent.stop(), server.close()]);
+  await watch.ended(kind);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -14,6 +14,7 @@ import type { AgentControl, Committed, Decision, Mutation, ResourceConfig, RuleR
 import { serviceNamed } from './known-names.js';
 import { type ChangeContext, type PlannedChange, planned, ruleInput, tryOut } from './planned-change.js';
 import { planGroup, planGroupRemove, planRule, planRuleRemove } from './policy-changes.js';
+import type { ResetsReport } from './reset-record.js';
 import { planAdd, planRemove, planSet, planStop } from './resource-changes.js';
 import type { AgentEvent, StatusReport, TimingReport } from './status.js';
 
@@ -34,6 +35,9 @@ export interface Reports {
   readonly explain: (sid: string) => Explanation;
   /** What would become of a command that would be accepted. */
   readonly preview: (command: Command) => Preview;
+  readonly resets: () => ResetsReport;
+  /** How many unexpected ones had not been acknowledged. */
+  readonly acknowledgeResets: () => Promise<number>;
 }
 
 /** The status socket's view of this agent: checks a change as far as this node can, then asks for it. */
@@ -107,6 +111,14 @@ export class LocalControl implements AgentControl {
 
   decisions(limit: number): readonly Decision[] {
     return this.#agent.decisions(limit);
+  }
+
+  resets(): ResetsReport {
+    return this.#reports.resets();
+  }
+
+  acknowledgeResets(): Promise<number> {
+    return this.#reports.acknowledgeResets();
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {

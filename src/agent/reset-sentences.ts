@@ -7,6 +7,7 @@ import {
   oneLine,
   type PeersView,
   type ResetEvidence,
+  type ResetReport,
   type Trouble,
   type Verdict,
 } from './reset-record.js';
@@ -44,6 +45,16 @@ export function instant(ms: number): string {
   const at = new Date(ms);
   if (Number.isNaN(at.getTime())) return 'an unknown time';
   return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** What a status says until somebody has acknowledged it; newest first. */
+export function resetWarnings([newest, ...others]: readonly ResetReport[]): readonly string[] {
+  if (newest === undefined) return [];
+  const when = newest.lastSeenMs === null ? '' : `, after ${instant(newest.lastSeenMs)}`;
+  const more = others.length === 0 ? '' : `, and ${others.length} times before that`;
+  return [
+    `this node was reset${when}${more}: ${newest.summary}; 'holdfast why' has the evidence, 'holdfast why --ack' says that it was seen`,
+  ];
 }
 
 function seconds(ms: number): string {

@@ -17,7 +17,7 @@ import {
   parseRuleSet,
   parseShutdown,
 } from './policy-requests.js';
-import type { NameKind } from './request-schema.js';
+import { type NameKind, parseNothing } from './request-schema.js';
 import { parseAdd, parseMove, parseRemove, parseRequested, parseSet, parseStop } from './resource-requests.js';
 
 /** Everything that can be asked for. */
@@ -87,6 +87,13 @@ export const routes: readonly Route[] = [
   local('/v1/timing', 'the budget of times', (control) => control.timing()),
   { method: 'GET', path: '/v1/events', description: 'server-sent events', events: true },
   read('/v1/decisions', 'what was decided lately, newest first; ?limit=N', decisions, ['limit']),
+  local('/v1/resets', 'why this node was reset, newest first', (control) => control.resets()),
+  {
+    method: 'POST',
+    path: '/v1/resets/acknowledge',
+    description: 'marks all of them as seen',
+    act: acknowledgeResets,
+  },
   read('/v1/resources', 'the resources as configured', (control) => ({ resources: control.resources() })),
   read('/v1/resources/{sid}', 'one resource as configured', resource),
   read('/v1/resources/{sid}/explanation', 'why it is where it is', (control, sid) => control.explain(sid)),
@@ -144,6 +151,11 @@ function decisions(control: AgentControl, _name: string, query: URLSearchParams)
     throw new HoldfastError('HF_ARGUMENT', `limit must be an integer from 1 to ${serverLimits.decisions}`);
   }
   return { decisions: control.decisions(limit) };
+}
+
+async function acknowledgeResets(control: AgentControl, body: unknown): Promise<{ readonly acknowledged: number }> {
+  parseNothing(body);
+  return { acknowledged: await control.acknowledgeResets() };
 }
 
 function resource(control: AgentControl, sid: string): unknown {

@@ -7,7 +7,7 @@ import { exitCodeHelp } from './exit-codes.js';
 import { addGroupCommands, addOptionsCommand, addRuleCommands } from './policy-commands.js';
 import { addResourceCommands } from './resource-commands.js';
 import { addSimulateCommand } from './simulate-command.js';
-import { addWatchdogCommands } from './watchdog-commands.js';
+import { addWatchdogCommands, defaultConfigFile } from './watchdog-commands.js';
 
 const defaultSocket = '/run/holdfast/holdfast.sock';
 
@@ -35,6 +35,7 @@ function addReads(program: Command, finish: Finish): void {
         .argParser((text) => parseInteger('--limit', text, 1, 1_000)),
     )
     .action(async ({ limit }, command) => finish(await (await load()).decisions(limit, common(command))));
+  addWhy(program, finish);
   program
     .command('watch')
     .description('follow what happens, a line for each event, until Ctrl-C')
@@ -48,6 +49,24 @@ function addReads(program: Command, finish: Finish): void {
     .command('timing')
     .description('the budget of times, where each comes from, and whether it fits (exit 1 if not)')
     .action(async (_options, command) => finish(await (await load()).timing(common(command))));
+}
+
+function addWhy(program: Command, finish: Finish): void {
+  program
+    .command('why')
+    .description('why this node was reset last, with the evidence, and what fits as well')
+    .option('--all', 'every reset that is known, a line for each')
+    .option('--ack', 'say that they were seen: the status does not show them any more')
+    .addOption(
+      new Option('--config <file>', "holdfastd's configuration, for when it does not answer").default(
+        defaultConfigFile,
+      ),
+    )
+    .action(async ({ all, ack, config }, command) => {
+      const { acknowledge, why } = await import('./why.js');
+      const options = { ...common(command), config, all: all === true };
+      finish(ack === true ? await acknowledge(options) : await why(options));
+    });
 }
 
 /**

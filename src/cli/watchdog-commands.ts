@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { common, type Finish } from './changing.js';
 
-const defaultConfigFile = '/etc/holdfast/holdfast.toml';
+export const defaultConfigFile = '/etc/holdfast/holdfast.toml';
 
 /** The commands for this machine's watchdogs; they need the addon and /sys, not only the agent. */
 export function addWatchdogCommands(program: Command, finish: Finish): void {
