@@ -134,7 +134,11 @@ function misplaced(state: ClusterState, rules: RulesInForce, service: ServiceRec
 }
 
 /** A sentence if a node of a better class could take it; null: none could, or it is not to fail back. */
-function belowBest(state: ClusterState, rules: RulesInForce, { sid, nodeId, failback }: ServiceRecord): string | null {
+function belowBest(
+  state: ClusterState,
+  rules: RulesInForce,
+  { sid, nodeId, failback, failedNodeIds }: ServiceRecord,
+): string | null {
   const classes = rules.nodeRules.filter(
     ({ affinity, resources }) => affinity === 'positive' && resources.includes(sid),
   );
@@ -144,7 +148,10 @@ function belowBest(state: ClusterState, rules: RulesInForce, { sid, nodeId, fail
   const priorityOf = (name: string): number => rule.nodes.find((node) => node.name === name)?.priority ?? -1;
   const now = priorityOf(state.nodes[nodeId ?? 0]?.name ?? '');
   const better = Object.values(state.nodes).find(
-    (node) => priorityOf(node.name) > now && breachAt(without(state, sid), rules, sid, node.nodeId) === null,
+    (node) =>
+      priorityOf(node.name) > now &&
+      !failedNodeIds.includes(node.nodeId) &&
+      breachAt(without(state, sid), rules, sid, node.nodeId) === null,
   );
   return better === undefined ? null : `${sid} runs in class ${now}, below that of ${better.name}`;
 }
