@@ -17,6 +17,7 @@
         "native/corosync_quorum.cc",
         "native/corosync_session.cc",
         "native/corosync_thread.cc",
+        "native/device_binding.cc",
         "native/emulated_device.cc",
         "native/emulator_client.cc",
         "native/emulator_query.cc",

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "corosync.h"
+#include "device_binding.h"
 #include "emulator_query.h"
 #include "keeper_binding.h"
 #include "system.h"
@@ -9,6 +10,7 @@
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   holdfast::InitSystem(env, exports);
   holdfast::InitKeeper(env, exports);
+  holdfast::InitDevice(env, exports);
   holdfast::InitEmulatorQuery(env, exports);
   holdfast::InitCorosync(env, exports);
   return exports;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "clock.h"
+#include "device_info.h"
 #include "keeper.h"
 
 namespace holdfast {
@@ -17,19 +18,6 @@ namespace {
 int64_t NsFromMs(const Napi::Value& ms) { return std::llround(ms.ToNumber().DoubleValue() * kNsPerMs); }
 
 double MsFromNs(int64_t ns) { return static_cast<double>(ns) / kNsPerMs; }
-
-Napi::Value InfoToJs(Napi::Env env, const DeviceInfo& info) {
-  Napi::Object out = Napi::Object::New(env);
-  out["identity"] = Napi::String::New(env, info.identity);
-  out["firmware"] = Napi::Number::New(env, info.firmware);
-  out["options"] = Napi::Number::New(env, info.options);
-  out["status"] = Napi::Number::New(env, info.status);
-  out["bootStatus"] = Napi::Number::New(env, info.bootStatus);
-  out["timeoutS"] = Napi::Number::New(env, info.timeoutS);
-  out["pretimeoutS"] = Napi::Number::New(env, info.pretimeoutS);
-  out["timeLeftS"] = Napi::Number::New(env, info.timeLeftS);
-  return out;
-}
 
 Napi::Value ResultToJs(Napi::Env env, const Result& result) {
   Napi::Object out = Napi::Object::New(env);

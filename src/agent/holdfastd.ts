@@ -26,6 +26,8 @@ import { ResetFiles } from '../host/reset-files.js';
 import { ResetHistoryKeeper } from '../host/reset-history.js';
 import { ResetWatch } from '../host/reset-watch.js';
 import { wordOf } from '../host/reset-watchdog.js';
+import { completeValidation } from '../host/validation-completion.js';
+import { ValidationFiles } from '../host/validation-record.js';
 import { findConfiguredWatchdog } from '../host/watchdog-choice.js';
 import { trustIn } from '../host/watchdog-trust.js';
 import type { Clock } from '../ports/clock.js';
@@ -65,6 +67,7 @@ async function main(argv: readonly string[]): Promise<void> {
   ignoreHangup(log);
   const native = loadNative();
   const clock = createHostClock(native);
+  await completeLastValidation(config.stateDir, clock, log);
   const findings = await findWatchdog(config, native);
   const store = new FileStore(config.stateDir);
   const record = await loadRecord(store, log);
@@ -138,6 +141,26 @@ function parseArguments(argv: readonly string[]): string {
 const version: string = (
   JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
+
+/** A watchdog that was being validated may have reset this machine: then it can be trusted from now on. */
+async function completeLastValidation(stateDir: string, clock: Clock, log: Logger): Promise<void> {
+  try {
+    const completion = await completeValidation(new ValidationFiles(stateDir), clock.wallMs());
+    if (completion.outcome === 'verdict') {
+      const { device, verdict, kappa, sentence } = completion.validation;
+      log[verdict === 'resets' ? 'info' : 'warn']({ device, verdict, kappa }, `${device}: ${sentence}`);
+    } else if (completion.outcome === 'untried') log.warn({}, completion.sentence);
+    else if (completion.outcome === 'under-way') {
+      log.warn(
+        {},
+        `${completion.device} is being validated (pid ${completion.pid}): this machine is going to be reset`,
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    log.error({ err: error }, error.message);
+  }
+}
 
 async function findWatchdog(config: Config, native: Native): Promise<WatchdogFindings> {
   try {

@@ -57,6 +57,25 @@ function knowledgeOf({ validation, foreign }: KnownWatchdog, paint: Paint): stri
   return `${paint('notable', 'a verdict that does not count')} (${printable(foreign.why)}): ${printable(foreign.validation.sentence)}`;
 }
 
+/** A verdict with all that was measured. */
+export function renderValidation(validation: Validation, paint: Paint): readonly string[] {
+  const { pets, rounding, timeLeftS } = validation;
+  const rounded = rounding.filter(({ askedS, setS }) => askedS !== setS);
+  const roundings = rounded.map(({ askedS, setS }) => `${askedS} s ${setS === null ? 'refused' : `becomes ${setS} s`}`);
+  return section(`${validation.device} (${printable(validation.identity)})`, [
+    verdictLine(validation, paint),
+    ...validation.evidence.map(printable),
+    `board ${printable(validation.board)}, driver ${printable(validation.driver ?? 'unknown')}`,
+    ...(rounding.length === 0
+      ? []
+      : [`timeouts: ${roundings.length === 0 ? 'taken as they are' : roundings.join(', ')}`]),
+    ...(timeLeftS === null ? [] : [`time left after a pet: ${timeLeftS} s`]),
+    ...(pets === null
+      ? []
+      : [`a pet takes ${pets.medianMs.toFixed(3)} ms, at most ${pets.maxMs.toFixed(3)} ms of ${pets.count}`]),
+  ]);
+}
+
 function verdictLine(validation: Validation, paint: Paint): string {
   const tone = validation.verdict === 'resets' ? 'good' : 'bad';
   const words = { resets: 'resets this machine', 'did-not-reset': 'DID NOT RESET', unfinished: 'no verdict' } as const;

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { parseInteger } from './arguments.js';
 import { common, type Finish } from './changing.js';
 
 export const defaultConfigFile = '/etc/holdfast/holdfast.toml';
@@ -11,6 +12,22 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
     .action(async ({ config }, command: Command) => {
       const { listWatchdogs } = await import('./watchdog-list.js');
       finish(await listWatchdogs(config, common(command)));
+    });
+  withConfig(watchdog.command('validate [device]'))
+    .description(
+      'have a watchdog RESET THIS MACHINE, to see that it does, and how long it takes; run it again afterwards',
+    )
+    .option('--yes', 'this machine may be reset now')
+    .option('--result', 'only tell the verdict of the last validation')
+    .addOption(
+      new Option('--timeout <seconds>', 'the timeout to measure with, 5 to 60')
+        .default(10)
+        .argParser((text) => parseInteger('--timeout', text, 5, 60)),
+    )
+    .action(async (device: string | undefined, { config, yes, result, timeout }, command: Command) => {
+      const { validateWatchdog } = await import('./watchdog-validate.js');
+      const how = { config, yes: yes === true, result: result === true, timeoutS: timeout };
+      finish(await validateWatchdog(device, { ...common(command), ...how }));
     });
 }
 

@@ -48,6 +48,23 @@ export interface NativeKeeper {
   lateness(): Float64Array;
 }
 
+/** `error` is 0 or an errno; the instants are CLOCK_BOOTTIME milliseconds before and after. */
+export interface NativePet {
+  readonly error: number;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** A watchdog without a keeper; every call blocks until the driver has answered. Numbers alone are errnos, 0: done. */
+export interface NativeDevice {
+  open(): number;
+  describe(): NativeDeviceInfo | number;
+  setTimeout(seconds: number): { readonly error: number; readonly timeoutS: number };
+  start(): NativePet;
+  pet(): NativePet;
+  disarm(): number;
+}
+
 export interface NativeEmulatorState {
   readonly identity: string;
   readonly active: boolean;
@@ -78,6 +95,7 @@ export interface WatchdogNative {
     path: string,
     bell: (notices: number, result: NativeResult | undefined) => void,
   ) => NativeKeeper;
+  readonly Device: new (emulated: boolean, path: string) => NativeDevice;
 }
 
 export type Native = WatchdogNative & CorosyncNative;

@@ -72,10 +72,15 @@ export function checkWatchdogOptions(options: WatchdogOptions): CheckedWatchdogO
   return { path, emulated, kappa, validated: validated ?? false };
 }
 
+/** A timeout as WDIOC_SETTIMEOUT takes it. */
+export function checkTimeout(timeoutS: number): number {
+  return checkInteger('timeoutS', timeoutS, 1, maxTimeoutS);
+}
+
 /** @param nowMs CLOCK_BOOTTIME in milliseconds */
 export function checkArmOptions(options: ArmOptions, nowMs: number): ArmOptions {
   if (typeof options !== 'object' || options === null) reject('the options of arm', 'an object', options);
-  const timeoutS = checkInteger('timeoutS', options.timeoutS, 1, maxTimeoutS);
+  const timeoutS = checkTimeout(options.timeoutS);
   // Two pets within each timeout, so that one that fails is no reset.
   const petIntervalMs = checkInteger('petIntervalMs', options.petIntervalMs, minPetIntervalMs, timeoutS * 500);
   const leaseMs = checkInteger('leaseMs', options.leaseMs, 1, maxLeaseMs);

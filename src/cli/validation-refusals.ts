@@ -1,0 +1,81 @@
+/** Why a watchdog may not be validated now: this machine would be reset under what runs on it. */
+import { access } from 'node:fs/promises';
+import type { StatusReport } from '../agent/status.js';
+import type { ClusterState } from '../core/cluster-state.js';
+import { HoldfastError } from '../core/errors.js';
+import { lastIndex, openLog } from '../core/log.js';
+import { FileStore } from '../host/file-store.js';
+import type { KnownWatchdog } from '../host/watchdog-choice.js';
+import { heldBy } from '../host/watchdog-failure.js';
+import { refusalToArm } from '../host/watchdog-sysfs.js';
+import { AgentClient } from './agent-client.js';
+
+const remedy = "'holdfast maintenance enable NODE' empties this node";
+
+/** What is known against the device itself; null: nothing. */
+export function refusalOfDevice(watchdog: KnownWatchdog): string | null {
+  const { device, holder, problem } = watchdog;
+  if (problem !== null) return problem;
+  if (holder !== null) return `cannot validate ${device}: ${heldBy(holder)}`;
+  return refusalToArm(device, watchdog);
+}
+
+/** Why resources may run here, by what the agent says; null: none do. */
+export function refusalOfAgent({ local, services, nodes, watchdog }: StatusReport): string | null {
+  const here = services.filter(({ node, target, state }) => state !== 'stopped' && [node, target].includes(local.name));
+  if (local.name === null || here.length > 0) return runsHere(here.map(({ sid }) => sid));
+  const own = nodes.find(({ nodeId }) => nodeId === local.nodeId);
+  if (own !== undefined && (own.services > 0 || own.lrm === 'active')) return runsHere([]);
+  if (watchdog.state === 'idle' || watchdog.state === 'refused') return null;
+  return `the agent has ${watchdog.device} open (${watchdog.state}): ${remedy}, and then the agent lets go of it`;
+}
+
+function runsHere(sids: readonly string[]): string {
+  const what =
+    sids.length > 0 ? `${sids.slice(0, 5).join(', ')} may run on this node` : 'resources may run on this node';
+  return `${what}, and validating a watchdog resets it: ${remedy}`;
+}
+
+/** Why resources that were started in this boot may run here though the agent does not answer; null: none can. */
+export function refusalOfStore(states: readonly ClusterState[], bootId: string): string | null {
+  const here = states
+    .flatMap(({ services }) => Object.values(services))
+    .filter((service) => service.bootId === bootId || service.targetBootId === bootId)
+    .map(({ sid }) => sid);
+  return here.length === 0 ? null : runsHere([...new Set(here)]);
+}
+
+/** @throws HF_CONFLICT if resources run here, or that cannot be told */
+export async function refuseIfInUse(socket: string, stateDir: string, bootId: string): Promise<StatusReport | null> {
+  const report = await agentReport(socket);
+  const stored = report === null || report.local.name === null;
+  const refusal = stored ? refusalOfStore(await storedStates(stateDir), bootId) : refusalOfAgent(report);
+  if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
+  return report;
+}
+
+/** Null: no agent runs. */
+async function agentReport(socket: string): Promise<StatusReport | null> {
+  try {
+    return (await new AgentClient(socket).get('/v1/status')) as StatusReport;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.code === 'HF_UNREACHABLE') return null;
+    throw error;
+  }
+}
+
+/** What the store holds: as known to be committed, and as it may have been. None where nothing was ever stored. */
+async function storedStates(stateDir: string): Promise<readonly ClusterState[]> {
+  const there = await access(stateDir).then(
+    () => true,
+    () => false,
+  );
+  const loaded = there ? await new FileStore(stateDir).load() : ({ outcome: 'empty' } as const);
+  if (loaded.outcome === 'empty') return [];
+  if (loaded.outcome === 'damaged') {
+    const message = `the agent does not answer, and its store is damaged (${loaded.detail}), so that nobody can tell what runs here: start the agent`;
+    throw new HoldfastError('HF_CONFLICT', message);
+  }
+  const { record } = loaded;
+  return [record, { ...record, commitIndex: lastIndex(record) }].map((each) => openLog(each).committed);
+}

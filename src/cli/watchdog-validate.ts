@@ -1,0 +1,193 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createInterface } from 'node:readline/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { HoldfastError } from '../core/errors.js';
+import { loadConfig } from '../host/config-file.js';
+import { createHostClock } from '../host/host-clock.js';
+import { loadNative } from '../host/native.js';
+import {
+  type Completion,
+  completeValidation,
+  conclude,
+  processStart,
+  readBootId,
+} from '../host/validation-completion.js';
+import { createValidationDevice } from '../host/validation-device.js';
+import { type Begin, type RunFile, type Validation, ValidationFiles } from '../host/validation-record.js';
+import { type Interruption, minValidationTimeoutS, type RunEnd, runValidation } from '../host/validation-run.js';
+import { ValidationWitness } from '../host/validation-witness.js';
+import { find, findConfiguredWatchdog, type KnownWatchdog, knownWatchdogs } from '../host/watchdog-choice.js';
+import type { CommonOptions } from './commands.js';
+import { type ExitCode, exitCodes } from './exit-codes.js';
+import { paintFor, print, printJson, warn } from './output.js';
+import { printable } from './render.js';
+import { renderValidation } from './render-watchdogs.js';
+import { refusalOfDevice, refuseIfInUse } from './validation-refusals.js';
+
+export interface ValidateOptions extends CommonOptions {
+  readonly config: string;
+  readonly yes: boolean;
+  /** Shows the last verdict, and begins nothing. */
+  readonly result: boolean;
+  readonly timeoutS: number;
+}
+
+/** Has a watchdog reset this machine; called again after the reset it tells the verdict. */
+export async function validateWatchdog(device: string | undefined, options: ValidateOptions): Promise<ExitCode> {
+  if (process.getuid?.() !== 0)
+    throw new HoldfastError('HF_FORBIDDEN', 'only root may validate a watchdog: run this as root');
+  const { stateDir, watchdog } = loadConfig(options.config);
+  const files = new ValidationFiles(stateDir);
+  const before = await completeValidation(files, Date.now());
+  if (before.outcome !== 'none') return tell(before, options);
+  const configured = watchdog.kind === 'kernel' ? watchdog.device : 'auto';
+  if (options.result) return tellLast(device ?? configured, stateDir, options);
+  const { known, board } = await findConfiguredWatchdog(device ?? configured, stateDir);
+  if (known === null)
+    throw new HoldfastError(
+      'HF_NOT_FOUND',
+      `there is no watchdog ${device ?? configured} here: see 'holdfast watchdog list'`,
+    );
+  const refusal = refusalOfDevice(known);
+  if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
+  const bootId = await readBootId();
+  const report = await refuseIfInUse(options.socket, stateDir, bootId);
+  if (report?.nodes.find(({ nodeId }) => nodeId === report.local.nodeId)?.maintenance === false) {
+    warn('the cluster may start something here before the reset: maintenance keeps it away');
+  }
+  if (!options.yes) await confirm(known);
+  const begin = await beginning(known, board, bootId, options.timeoutS);
+  return run(files, begin, known, options);
+}
+
+async function confirm({ device, identity }: KnownWatchdog): Promise<void> {
+  if (!process.stdin.isTTY)
+    throw new HoldfastError(
+      'HF_ARGUMENT',
+      'validating a watchdog resets this machine: add --yes if it may be reset now',
+    );
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const question = `${device} (${printable(identity)}) will RESET THIS MACHINE (${hostname()}) within a minute, without a shutdown.\nType its name to go on: `;
+  const answer = await terminal.question(question).finally(() => terminal.close());
+  if (answer.trim() !== hostname()) throw new HoldfastError('HF_ARGUMENT', 'not confirmed: nothing was done');
+}
+
+async function beginning(known: KnownWatchdog, board: string, bootId: string, timeoutS: number): Promise<Begin> {
+  const { device, driver, kind, identity } = known;
+  const clock = createHostClock(loadNative());
+  return {
+    ...{ step: 'begin', run: randomBytes(8).toString('hex'), device, driver, kind, identity, board, bootId },
+    ...{ pid: process.pid, pidStarted: (await processStart(process.pid)) ?? '' },
+    ...{ bootMs: clock.bootMs(), wallMs: clock.wallMs(), timeoutAskedS: inLimits(timeoutS, known) },
+  };
+}
+
+/** Most drivers take every timeout in their limits. @throws HF_WATCHDOG if none of them can be told from its double */
+function inLimits(timeoutS: number, { device, minTimeoutS, maxTimeoutS }: KnownWatchdog): number {
+  const wantedS = Math.max(timeoutS, minTimeoutS);
+  const setS = maxTimeoutS > 0 ? Math.min(wantedS, maxTimeoutS) : wantedS;
+  if (setS >= minValidationTimeoutS) return setS;
+  throw new HoldfastError(
+    'HF_WATCHDOG',
+    `${device} takes no timeout of ${minValidationTimeoutS} s or more, and shorter ones cannot be measured: name another device`,
+  );
+}
+
+/** Comes back only if this machine was not reset. */
+async function run(
+  files: ValidationFiles,
+  begin: Begin,
+  known: KnownWatchdog,
+  options: ValidateOptions,
+): Promise<ExitCode> {
+  const file = await files.begin(begin);
+  const signals = new Signals();
+  const failure = await drive(begin, known, { file, signals, path: files.runPath }).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  signals.stop();
+  file.close();
+  const facts = { bootId: begin.bootId, bootWallMs: begin.wallMs - begin.bootMs, bootStatus: null };
+  const completion = await conclude(files, (await files.run()) ?? [], facts);
+  if (failure !== null) throw failure.error;
+  return tell(completion, options);
+}
+
+interface Drive {
+  readonly file: RunFile;
+  readonly signals: Signals;
+  readonly path: string;
+}
+
+async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }: Drive): Promise<RunEnd> {
+  const native = loadNative();
+  const say = (text: string) => void process.stderr.write(`${printable(text)}\n`);
+  say(`validating ${begin.device} (${begin.identity}); what happens stands in ${path}`);
+  await promisify(execFile)('sync');
+  return runValidation(
+    { ...known, timeoutS: begin.timeoutAskedS },
+    {
+      device: createValidationDevice({ device: begin.device }, native),
+      clock: { bootMs: () => native.boottimeMs(), wallMs: () => Date.now() },
+      sleep: (ms) => sleep(ms),
+      append: (step) => file.append(step),
+      say,
+      wanted: () => signals.wanted,
+      witness: new ValidationWitness(path),
+    },
+  );
+}
+
+/** Whoever wants an end. A terminal that goes is nobody: the reset would only come later, and unseen. */
+class Signals {
+  wanted: Interruption | null = null;
+  readonly #listeners = {
+    SIGINT: () => this.#want({ reason: 'ended by Ctrl-C (SIGINT)', final: false }),
+    SIGTERM: () => this.#want({ reason: 'ended by SIGTERM, as by a shutdown', final: true }),
+    SIGHUP: () => undefined,
+  } as const;
+
+  constructor() {
+    for (const [name, listener] of Object.entries(this.#listeners)) process.on(name, listener);
+  }
+
+  stop(): void {
+    for (const [name, listener] of Object.entries(this.#listeners)) process.off(name, listener);
+  }
+
+  #want(interruption: Interruption): void {
+    if (this.wanted?.final !== true) this.wanted = interruption;
+  }
+}
+
+async function tellLast(device: string, stateDir: string, options: ValidateOptions): Promise<ExitCode> {
+  const known = device === 'auto' ? null : find((await knownWatchdogs(stateDir)).watchdogs, device);
+  const results = await new ValidationFiles(stateDir).results();
+  const latest = results.toSorted((a, b) => a.when.localeCompare(b.when)).at(-1);
+  const validation = device === 'auto' ? latest : (known?.validation ?? known?.foreign?.validation);
+  if (validation === undefined)
+    throw new HoldfastError('HF_NOT_FOUND', 'no watchdog of this machine was ever validated');
+  return tell({ outcome: 'verdict', validation }, options);
+}
+
+async function tell(completion: Completion, { json }: ValidateOptions): Promise<ExitCode> {
+  if (completion.outcome === 'verdict') return tellVerdict(completion.validation, json);
+  if (completion.outcome === 'under-way') {
+    throw new HoldfastError(
+      'HF_CONFLICT',
+      `${completion.device} is being validated already (pid ${completion.pid}): wait for it`,
+    );
+  }
+  const sentence = completion.outcome === 'untried' ? completion.sentence : 'the validation has left no record';
+  throw new HoldfastError('HF_WATCHDOG', sentence);
+}
+
+async function tellVerdict(validation: Validation, json: boolean): Promise<ExitCode> {
+  if (json) await printJson(validation);
+  else await print(renderValidation(validation, paintFor(process.stdout)).join('\n'));
+  return validation.verdict === 'resets' ? exitCodes.done : exitCodes.failed;
+}

@@ -1,0 +1,88 @@
+/** Gives a validation its verdict: after the reset by the agent or the command, whoever comes first. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoldfastError } from '../core/errors.js';
+import type { Begin, Validation, ValidationFiles } from './validation-record.js';
+import { type BootFacts, judgeRun } from './validation-verdict.js';
+import { readKernelWatchdog } from './watchdog-sysfs.js';
+
+export type Completion =
+  | { readonly outcome: 'none' }
+  /** Its process lives in this boot: nothing is to be completed yet. */
+  | { readonly outcome: 'under-way'; readonly pid: number; readonly device: string }
+  | { readonly outcome: 'untried'; readonly sentence: string }
+  | { readonly outcome: 'verdict'; readonly validation: Validation };
+
+/**
+ * Completes the validation that was begun last, if it has no verdict yet.
+ * @param wallMs the wall clock now
+ * @param root prefix of /dev, /proc and /sys; only tests set it
+ * @throws HF_STORE
+ */
+export async function completeValidation(files: ValidationFiles, wallMs: number, root = '/'): Promise<Completion> {
+  const steps = await files.run();
+  if (steps === null) return { outcome: 'none' };
+  const [begin] = steps;
+  const first = begin?.step === 'begin' ? begin : null;
+  const facts = await bootFacts(first?.device ?? null, wallMs, root);
+  if (first !== null && (await isUnderWay(first, facts.bootId, root))) {
+    return { outcome: 'under-way', pid: first.pid, device: first.device };
+  }
+  return conclude(files, steps, facts);
+}
+
+/** Also by the process of the run itself, when the machine has outlived it. */
+export async function conclude(
+  files: ValidationFiles,
+  steps: Parameters<typeof judgeRun>[0],
+  facts: BootFacts,
+): Promise<Completion> {
+  const judgement = judgeRun(steps, facts);
+  if (!judgement.tried) {
+    await files.removeRun();
+    return { outcome: 'untried', sentence: judgement.sentence };
+  }
+  // Should this process die in between, the verdict that was written first stands.
+  const { run } = judgement.validation;
+  const given = (await files.results()).find((result) => result.run === run);
+  const validation = given ?? judgement.validation;
+  if (given === undefined) await files.writeResult(validation);
+  await files.removeRun();
+  return { outcome: 'verdict', validation };
+}
+
+async function bootFacts(device: string | null, wallMs: number, root: string): Promise<BootFacts> {
+  const [uptimeS] = (await readText('/proc/uptime', root)).split(' ');
+  const bootStatus = device === null ? null : await bootStatusOf(device, root);
+  return { bootId: await readBootId(root), bootWallMs: wallMs - Number(uptimeS) * 1_000, bootStatus };
+}
+
+async function bootStatusOf(device: string, root: string): Promise<number | null> {
+  try {
+    const { inSysfs, bootStatus } = await readKernelWatchdog(device, root);
+    return inSysfs ? bootStatus : null;
+  } catch (error) {
+    if (error instanceof HoldfastError) return null;
+    throw error;
+  }
+}
+
+/** The kernel's boot id. */
+export function readBootId(root = '/'): Promise<string> {
+  return readText('/proc/sys/kernel/random/boot_id', root);
+}
+
+async function isUnderWay({ bootId, pid, pidStarted }: Begin, now: string, root: string): Promise<boolean> {
+  return bootId === now && (await processStart(pid, root)) === pidStarted;
+}
+
+/** When a process started, in ticks since the boot; with its pid it is one process and no other. Null: there is none. */
+export async function processStart(pid: number, root = '/'): Promise<string | null> {
+  const text = await readText(`/proc/${pid}/stat`, root).catch(() => null);
+  // The name, in brackets, may hold blanks and brackets; the 22nd field is the 20th after it.
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+}
+
+async function readText(path: string, root: string): Promise<string> {
+  return (await readFile(join(root, path), 'utf8')).trim();
+}
