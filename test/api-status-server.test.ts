@@ -117,7 +117,7 @@ t.test('reads', async (t) => {
   t.same((await ask(fixture, 'GET', '/v1/resources')).body, { resources: [] });
   const routes = (await ask(fixture, 'GET', '/v1')).body.routes;
   t.match(routes, [{ method: 'GET', path: '/v1', description: String }]);
-  t.equal(Array.isArray(routes) && routes.length, 34);
+  t.equal(Array.isArray(routes) && routes.length, 36);
   const head = await ask(fixture, 'HEAD', '/v1/status');
   t.match(head, { status: 200, headers: { 'content-type': 'application/json' } });
   t.equal((await ask(fixture, 'HEAD', '/v1/events')).headers['content-type'], 'text/event-stream');

@@ -71,12 +71,17 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     logOrderly: log?.orderly ?? false,
     agentFellSilent: notes !== null && !isDown && logMs !== null && logMs - notes.aliveMs > notes.stampMs + slackMs,
     stayedUp: isDown && logMs !== null && logMs - (ending?.doneMs ?? 0) > goingDownMs,
-    released: found(evidence.peers)?.releasedMs != null,
+    released: wentAfterRelease(found(evidence.peers)?.releasedMs ?? null, notes),
     lastSeenMs,
     bootedMs,
     dumpsSeen: found(evidence.dumps) !== null,
     allAsked: watchdog?.causedReset === false && found(evidence.dumps) !== null && log !== null,
   };
+}
+
+/** A node that has told the others, and lives on for long, did not go down then. */
+function wentAfterRelease(releasedMs: number | null, notes: BootNotes | null): boolean {
+  return releasedMs !== null && (notes === null || notes.aliveMs - releasedMs <= goingDownMs);
 }
 
 /** A machine that booted before its lease had ended, or that lived on long after, was not reset for it. */

@@ -94,7 +94,7 @@ function aliveSentence({ aliveMs, armed, trouble, ending }: BootNotes): string {
 function troubleSays(trouble: Trouble | null, lapsed: Trouble | null): readonly string[] {
   if (trouble === null) return ['it had noted nothing that would have had it reset'];
   const told = trouble.text === '' ? '' : ` (${oneLine(trouble.text)})`;
-  const first = `it had noted that ${causeWords[trouble.cause]} since ${instant(trouble.sinceMs)}${told}, and that the pets end at ${instant(trouble.dueMs)}`;
+  const first = `it had noted: ${causeWords[trouble.cause]} since ${instant(trouble.sinceMs)}${told}; the pets end at ${instant(trouble.dueMs)}`;
   return lapsed === null
     ? [first, 'that time is not when the machine went: it was gone before, or lived on after']
     : [first];

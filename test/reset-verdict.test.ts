@@ -1,0 +1,406 @@
+import fc from 'fast-check';
+import t from 'tap';
+import {
+  type Dump,
+  type Ending,
+  type ResetEvidence,
+  resetLimits,
+  type TroubleCause,
+} from '../src/agent/reset-record.js';
+import { resetWarnings } from '../src/agent/reset-sentences.js';
+import { judge } from '../src/agent/reset-verdict.js';
+import { plain } from '../src/cli/render.js';
+import { renderHistory, renderReset } from '../src/cli/render-resets.js';
+import {
+  aliveMs,
+  bootedMs,
+  plainEvidence,
+  quorumLost,
+  reportOf,
+  shortLog,
+  watchdogSaying,
+  wellNotes,
+  withNotes,
+} from './reset-samples.js';
+
+/** From evidence to verdict: each verdict, each missing piece, and whatever else may stand in the files. */
+
+const missing = { missing: 'not there' };
+const gone = { kind: 'reboot', sinceMs: aliveMs - 5_000, doneMs: aliveMs } as const satisfies Ending;
+const panicDump: Dump = {
+  kind: 'Panic',
+  file: '/sys/fs/pstore/dmesg-efi-1',
+  atMs: aliveMs + 2_000,
+  line: 'Kernel panic - not syncing: sysrq triggered crash',
+};
+const orderlyLog = { found: { ...shortLog, orderly: true } };
+const released = { found: { lostMs: null, fenced: null, releasedMs: aliveMs, backMs: null } };
+const logUntil = (lastMs: number) => ({ found: { ...shortLog, lastMs } });
+
+/** Name, evidence, and the verdict: its cause, certainty and alternatives. */
+const table: readonly (readonly [string, ResetEvidence, string])[] = [
+  ['the lease ran out', withNotes({ trouble: quorumLost }), 'self-fenced quorum-lost likely | power-loss'],
+  [
+    'the lease ran out, and the watchdog fired',
+    { ...withNotes({ trouble: quorumLost }), watchdog: watchdogSaying(true) },
+    'self-fenced quorum-lost certain |',
+  ],
+  [
+    'the machine booted before the lease had ended',
+    withNotes({ trouble: { ...quorumLost, dueMs: bootedMs + 1 } }),
+    'power-loss - likely | self-fenced',
+  ],
+  [
+    'the machine lived on long after the lease had ended',
+    { ...withNotes({ trouble: quorumLost }), log: logUntil(quorumLost.dueMs + 3 * 6_000 + 2_000 + 10_001) },
+    'power-loss - likely | self-fenced',
+  ],
+  [
+    'the machine lived on as long as a reset may take',
+    { ...withNotes({ trouble: quorumLost }), log: logUntil(quorumLost.dueMs + 3 * 6_000 + 2_000 + 10_000) },
+    'self-fenced quorum-lost likely | power-loss',
+  ],
+  [
+    'the watchdog took no pets',
+    withNotes({ trouble: { ...quorumLost, cause: 'pets-failed' } }),
+    'watchdog-fired pets-failed likely | power-loss',
+  ],
+  [
+    'the watchdog fired over an agent that was well',
+    { ...plainEvidence, watchdog: watchdogSaying(true) },
+    'watchdog-fired standstill certain |',
+  ],
+  [
+    'the same, and nothing would show a panic',
+    { ...plainEvidence, watchdog: watchdogSaying(true), dumps: missing },
+    'watchdog-fired standstill certain | kernel-panic',
+  ],
+  [
+    'the watchdog fired, and the machine had written its log for longer than the agent',
+    { ...plainEvidence, watchdog: watchdogSaying(true), log: logUntil(aliveMs + 40_001) },
+    'watchdog-fired agent-hung certain |',
+  ],
+  [
+    'the machine had written its log for longer than the agent, which may be chance',
+    { ...plainEvidence, watchdog: watchdogSaying(true), log: logUntil(aliveMs + 40_000) },
+    'watchdog-fired standstill certain |',
+  ],
+  [
+    'the agent hung, and its keeper reset the machine at the end of the lease',
+    { ...plainEvidence, log: logUntil(aliveMs + 40_001) },
+    'self-fenced agent-hung likely | power-loss',
+  ],
+  [
+    'the watchdog fired that the agent had not armed',
+    { ...withNotes({ armed: false }), watchdog: watchdogSaying(true) },
+    'watchdog-fired not-armed-by-us likely |',
+  ],
+  [
+    'the agent was ended over what ran',
+    { ...withNotes({ ending: { ...gone, kind: 'agent' } }), watchdog: watchdogSaying(true) },
+    'watchdog-fired agent-ended certain |',
+  ],
+  [
+    'the same, and the watchdog cannot be asked',
+    { ...withNotes({ ending: { ...gone, kind: 'agent' } }), watchdog: missing },
+    'watchdog-fired agent-ended likely | power-loss orderly-reboot',
+  ],
+  ['the kernel left a dump', { ...plainEvidence, dumps: { found: [panicDump] } }, 'kernel-panic - certain |'],
+  [
+    'the kernel panicked over a lease that ran out',
+    { ...withNotes({ trouble: quorumLost }), dumps: { found: [panicDump] }, watchdog: watchdogSaying(true) },
+    'kernel-panic - certain |',
+  ],
+  [
+    'a dump from before the last sign of life',
+    { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: aliveMs - 10_001 }] } },
+    'power-loss - likely | self-fenced',
+  ],
+  [
+    'a dump from after this boot was looked at',
+    { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: plainEvidence.foundMs + 1 }] } },
+    'power-loss - likely | self-fenced',
+  ],
+  [
+    'a dump without a time',
+    { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: null }] } },
+    'kernel-panic - likely | unknown',
+  ],
+  [
+    'an oops that was survived',
+    { ...plainEvidence, dumps: { found: [{ ...panicDump, kind: 'Oops' }] } },
+    'power-loss - likely | self-fenced',
+  ],
+  [
+    'the kernel wrote of its panic in the journal',
+    { ...plainEvidence, log: { found: { ...shortLog, panic: panicDump.line } } },
+    'kernel-panic - certain |',
+  ],
+  [
+    'a reboot, by the agent and the journal',
+    { ...withNotes({ armed: false, ending: gone }), log: orderlyLog },
+    'orderly-reboot - certain |',
+  ],
+  ['a reboot, by the agent alone', withNotes({ armed: false, ending: gone }), 'orderly-reboot - likely | power-loss'],
+  [
+    'a power-off, by the agent and the journal',
+    { ...withNotes({ armed: false, ending: { ...gone, kind: 'poweroff' } }), log: orderlyLog },
+    'orderly-poweroff - certain |',
+  ],
+  [
+    'a reboot that hung',
+    { ...withNotes({ armed: true, ending: gone }), watchdog: watchdogSaying(true) },
+    'orderly-reboot - likely | power-loss watchdog-fired',
+  ],
+  [
+    'a reboot that was begun, and the machine stayed up',
+    {
+      ...withNotes({ armed: false, ending: gone }),
+      log: logUntil(aliveMs + 300_001),
+      bootedMs: aliveMs + 400_000,
+      foundMs: aliveMs + 420_000,
+    },
+    'orderly-reboot - open | power-loss',
+  ],
+  ['a reboot, by the journal alone', { ...plainEvidence, log: orderlyLog }, 'orderly-reboot - certain |'],
+  [
+    'a reboot while the lease ran out',
+    { ...withNotes({ trouble: quorumLost }), log: orderlyLog },
+    'orderly-reboot - likely | self-fenced',
+  ],
+  [
+    'a reboot that the agent did not end for, by the others',
+    { ...withNotes({ armed: false, ending: { ...gone, doneMs: null } }), peers: released },
+    'orderly-reboot - likely | power-loss',
+  ],
+  [
+    'the others were told long before',
+    {
+      ...withNotes({ armed: false, ending: { ...gone, doneMs: null } }),
+      peers: { found: { ...released.found, releasedMs: aliveMs - 300_001 } },
+    },
+    'power-loss - likely |',
+  ],
+  ['power was lost', withNotes({ armed: false }), 'power-loss - likely |'],
+  ['the same under an armed watchdog', plainEvidence, 'power-loss - likely | self-fenced'],
+  [
+    'the watchdog cannot be asked',
+    { ...plainEvidence, watchdog: missing },
+    'power-loss - open | watchdog-fired self-fenced',
+  ],
+  [
+    'the watchdog does not tell',
+    { ...plainEvidence, watchdog: watchdogSaying(null) },
+    'power-loss - open | watchdog-fired self-fenced',
+  ],
+  ['nothing keeps dumps', { ...plainEvidence, dumps: missing }, 'power-loss - open | self-fenced kernel-panic'],
+  ['there is no log', { ...plainEvidence, log: missing }, 'power-loss - open | self-fenced'],
+  ['the others say nothing', { ...plainEvidence, peers: missing }, 'power-loss - likely | self-fenced'],
+  ['the agent has left nothing', { ...plainEvidence, notes: missing }, 'unknown - open | orderly-reboot power-loss'],
+  [
+    'the agent has left nothing, and the watchdog fired',
+    { ...plainEvidence, notes: missing, watchdog: watchdogSaying(true) },
+    'watchdog-fired - likely |',
+  ],
+  [
+    'nothing at all',
+    {
+      ...plainEvidence,
+      endedBootId: null,
+      notes: missing,
+      watchdog: missing,
+      dumps: missing,
+      log: missing,
+      peers: missing,
+    },
+    'unknown - open | orderly-reboot power-loss kernel-panic',
+  ],
+  [
+    'the agent had been ended before',
+    withNotes({ armed: false, ending: { ...gone, kind: 'agent' } }),
+    'unknown - open | orderly-reboot power-loss',
+  ],
+  [
+    'the mark of a shutdown is of another boot',
+    { ...withNotes({ armed: false, ending: gone }), endedBootId: 'another' },
+    'unknown - open | orderly-reboot power-loss',
+  ],
+];
+
+t.test('the table of verdicts', async (t) => {
+  for (const [name, evidence, wanted] of table) {
+    const { verdict, cause, certainty, alternatives } = judge(evidence);
+    const others = alternatives.map((each) => each.verdict).join(' ');
+    t.equal(`${verdict} ${cause ?? '-'} ${certainty} | ${others}`.trim(), wanted, name);
+  }
+});
+
+t.test('each cause of a lease that ran out is named, with its beginning', async (t) => {
+  const causes: readonly TroubleCause[] = [
+    'quorum-lost',
+    'corosync-stopped',
+    'corosync-silent',
+    'not-echoed',
+    'agent-failed',
+    'agent-stalled',
+    'declared-fenced',
+    'restarted-without-lease',
+  ];
+  const summaries = causes.map((cause) => judge(withNotes({ trouble: { ...quorumLost, cause } })).summary);
+  t.equal(new Set(summaries).size, causes.length);
+  for (const summary of summaries) t.match(summary, /^self-fenced, most likely: .+ since 2026-11-22 19:59:25 UTC$/);
+});
+
+t.test('clocks that contradict each other', async (t) => {
+  const report = judge({ ...plainEvidence, bootedMs: aliveMs - 60_000 });
+  t.match(report.evidence.at(-1)?.text, /when it booted is not known, for the clocks contradict each other/);
+  const inFuture = judge({ ...plainEvidence, log: logUntil(plainEvidence.foundMs + 3_600_000) });
+  t.equal(inFuture.lastSeenMs, aliveMs, 'a log from the future is no sign of life');
+});
+
+t.test('as people read it', async (t) => {
+  const report = reportOf({ ...withNotes({ trouble: quorumLost }), dumps: missing });
+  const text = renderReset(report, plain).join('\n');
+  t.match(text, /^self-fenced, most likely: no quorum since 2026-11-22 19:59:25 UTC\n/);
+  t.match(text, /the agent {3}it had noted: no quorum since .*; the pets end at 2026-11-22 20:00:05 UTC\n/);
+  t.match(
+    text,
+    /watchdog {4}\/dev\/watchdog0 does not say that it has caused the last reset; not every driver would\n/,
+  );
+  t.match(text, /the others {2}they saw it go at 2026-11-22 20:00:03 UTC/);
+  t.match(text, /what fits as well:\n {2}power-loss: .* in the last 5 s before\n?$/);
+  t.match(renderHistory([report], plain), [/2026-11-22 20:00:01 UTC {2}self-fenced.*not acknowledged/]);
+  t.strictSame(renderHistory([], plain), ['no reset of this node is known']);
+  t.match(resetWarnings([report, report]), [/this node was reset.*, and 1 times before that: self-fenced.*why --ack/]);
+  t.strictSame(resetWarnings([]), []);
+});
+
+// ---- whatever stands in the files
+
+const anyInstant = fc.oneof(
+  fc.integer({ min: 0, max: 4e15 }),
+  fc.integer({ min: -60_000, max: 600_000 }).map((ms) => aliveMs + ms),
+);
+const anyText = fc.oneof(
+  fc.string({ maxLength: 400 }),
+  fc.constant('\u001b[2J\u202e\n'.repeat(80)),
+  fc.constant('Panic'),
+);
+const anyBoot = fc.constantFrom('old', 'new', 'third');
+const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null });
+const finding = <T>(value: fc.Arbitrary<T>) =>
+  fc.oneof(
+    value.map((found) => ({ found })),
+    anyText.map((text) => ({ missing: text })),
+  );
+
+const anyEnding = fc.record({
+  kind: fc.constantFrom('agent', 'reboot', 'poweroff'),
+  sinceMs: anyInstant,
+  doneMs: maybe(anyInstant),
+});
+const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
+  endedBootId: maybe(anyBoot),
+  bootId: anyBoot,
+  foundMs: anyInstant,
+  bootedMs: anyInstant,
+  notes: finding(
+    fc.record({
+      bootId: anyBoot,
+      startedMs: anyInstant,
+      aliveMs: anyInstant,
+      stampMs: fc.integer({ min: 0, max: 1e10 }),
+      armed: fc.boolean(),
+      effectiveMs: fc.integer({ min: 0, max: 1e10 }),
+      leaseMs: fc.integer({ min: 0, max: 1e10 }),
+      trouble: maybe(
+        fc.record({
+          cause: fc.constantFrom('quorum-lost', 'pets-failed', 'declared-fenced', 'agent-stalled'),
+          sinceMs: anyInstant,
+          dueMs: anyInstant,
+          text: anyText,
+        }),
+      ),
+      ending: maybe(anyEnding),
+    }),
+  ),
+  watchdog: finding(fc.record({ device: anyText, emulated: fc.boolean(), causedReset: maybe(fc.boolean()) })),
+  dumps: finding(
+    fc.array(fc.record({ kind: anyText, file: anyText, atMs: maybe(anyInstant), line: anyText }), {
+      maxLength: resetLimits.dumps,
+    }),
+  ),
+  log: finding(
+    fc.record({
+      source: anyText,
+      lines: fc.array(fc.record({ atMs: maybe(anyInstant), text: anyText }), { maxLength: resetLimits.logLines }),
+      lastMs: maybe(anyInstant),
+      orderly: fc.boolean(),
+      panic: maybe(anyText),
+    }),
+  ),
+  peers: finding(
+    fc.record({
+      lostMs: maybe(anyInstant),
+      fenced: maybe(
+        fc.record({ proof: maybe(fc.constantFrom('takeover', 'reboot', 'operator')), atMs: maybe(anyInstant) }),
+      ),
+      releasedMs: maybe(anyInstant),
+      backMs: maybe(anyInstant),
+    }),
+  ),
+}) as fc.Arbitrary<ResetEvidence>;
+
+const runs = { numRuns: 2_000 };
+
+t.test('whatever the evidence, there is an answer, bounded and of one line each', async () => {
+  fc.assert(
+    fc.property(anyEvidence, (evidence) => {
+      const judged = judge(evidence);
+      const texts = [
+        judged.summary,
+        ...judged.evidence.map(({ text }) => text),
+        ...judged.alternatives.map(({ why }) => why),
+      ];
+      const all = renderReset(reportOf(evidence), plain);
+      return (
+        judged.evidence.length <= resetLimits.sentences &&
+        judged.alternatives.length <= 5 &&
+        texts.every((text) => text.length <= 1_200 && !/\p{Cc}|\u202e/u.test(text)) &&
+        all.every((line) => !line.includes('\n'))
+      );
+    }),
+    runs,
+  );
+});
+
+t.test('a mark of another boot never counts', async () => {
+  fc.assert(
+    fc.property(anyEvidence, anyEnding, (evidence, ending) => {
+      const notes = { ...wellNotes, bootId: 'another', ending: ending as Ending };
+      const marked = judge({ ...evidence, notes: { found: notes } });
+      const unmarked = judge({ ...evidence, notes: { found: { ...notes, ending: null } } });
+      return marked.verdict === unmarked.verdict && marked.certainty === unmarked.certainty;
+    }),
+    runs,
+  );
+  const log = { found: { ...shortLog, orderly: false } };
+  fc.assert(
+    fc.property(anyEvidence, (evidence) => {
+      const notes = { found: { ...wellNotes, bootId: 'another', ending: gone } };
+      return !judge({ ...evidence, notes, log, peers: missing }).expected;
+    }),
+    runs,
+  );
+});
+
+t.test('nothing is certain that no source says', async () => {
+  fc.assert(
+    fc.property(anyEvidence, (evidence) => {
+      const silent = { ...evidence, watchdog: missing, dumps: missing, log: missing };
+      const { certainty, alternatives } = judge(silent);
+      return certainty !== 'certain' && alternatives.length > 0;
+    }),
+    runs,
+  );
+});
