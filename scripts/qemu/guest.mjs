@@ -1,0 +1,171 @@
+import { spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { Control } from './control.mjs';
+import { GuestClock } from './guest-clock.mjs';
+import { monotonicMs } from './host-clock.mjs';
+import { openLineSocket } from './line-socket.mjs';
+import { qemuArguments } from './machine.mjs';
+import { parseTraceLine } from './pet-trace.mjs';
+import { Qmp } from './qmp.mjs';
+
+const startMs = 60_000;
+const commandMs = 90_000;
+const askMs = 100;
+const endMs = 3_000;
+
+/**
+ * One QEMU guest. Keeps what was seen of it, each with the host's instant; emits 'seen' with each:
+ * { kind: 'event', name }: QEMU's event; 'pet' and 'close' with the driver's function and the error of the clock;
+ * 'runs': the witness runs here; 'console': a line of its console.
+ */
+export class Guest extends EventEmitter {
+  name;
+  clock = new GuestClock();
+  seen = [];
+  #process = null;
+  #ended = null;
+  #log;
+  #sockets = {};
+  #asking = null;
+  #startedMs = monotonicMs();
+  #qmp = new Qmp((event) => this.#onEvent(event));
+  #control = new Control((text) => this.#sockets.control.write(text));
+
+  /** `directory` is the guest's own, for sockets and logs. */
+  constructor(name, directory) {
+    super();
+    this.setMaxListeners(0);
+    this.name = name;
+    this.directory = directory;
+    this.#log = createWriteStream(join(directory, 'guest.log'));
+  }
+
+  /** `machine` as qemuArguments takes it, without sockets. */
+  async start(machine) {
+    const names = ['console', 'control', 'observer', 'witness', 'qmp'];
+    const sockets = Object.fromEntries(names.map((name) => [name, join(this.directory, name)]));
+    const stdio = ['ignore', 'ignore', 'pipe'];
+    this.#process = spawn('qemu-system-x86_64', qemuArguments({ ...machine, sockets }), { stdio });
+    this.#process.stderr.on('data', (text) => this.#note('qemu', String(text).trim()));
+    this.#ended = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.once('error', (error) => this.#note('qemu', error.message));
+    const options = { limitMs: startMs, alive: () => this.isRunning() };
+    for (const name of names.slice(0, 4)) {
+      this.#sockets[name] = await openLineSocket(sockets[name], (line) => this.#take(name, line), options);
+    }
+    await this.#qmp.open(sockets.qmp, options);
+    this.#asking = setInterval(() => this.#sockets.observer.write(`${this.clock.ask(monotonicMs())}\n`), askMs);
+  }
+
+  isRunning() {
+    return this.#process !== null && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** Runs a shell command in the guest; its output. */
+  sh(command, limitMs = commandMs) {
+    return this.#control.run(command, limitMs);
+  }
+
+  qmp(command, args) {
+    return this.#qmp.send(command, args);
+  }
+
+  /** What was seen from `sinceMs` on, and whether `fits` says yes. */
+  find(sinceMs, fits) {
+    return this.seen.filter((each) => each.atMs >= sinceMs && fits(each));
+  }
+
+  /** The first thing from `sinceMs` on that fits, whether it was seen already or will be within `limitMs`. */
+  until(what, sinceMs, fits, limitMs) {
+    const [known] = this.find(sinceMs, fits);
+    if (known !== undefined) return Promise.resolve(known);
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(late);
+        this.off('seen', look);
+        this.off('over', over);
+      };
+      const look = (each) => {
+        if (each.atMs < sinceMs || !fits(each)) return;
+        end();
+        resolve(each);
+      };
+      const over = () => {
+        end();
+        reject(new Error(`${this.name}: QEMU ended before ${what}`));
+      };
+      const late = setTimeout(() => {
+        end();
+        reject(new Error(`${this.name}: no ${what} within ${limitMs} ms`));
+      }, limitMs);
+      this.on('seen', look);
+      this.once('over', over);
+    });
+  }
+
+  async stop() {
+    clearInterval(this.#asking);
+    this.#control.abandon('the guest is being stopped');
+    if (this.isRunning()) {
+      this.#process.kill('SIGTERM');
+      const late = setTimeout(() => this.#process.kill('SIGKILL'), endMs);
+      await this.#ended;
+      clearTimeout(late);
+    }
+    this.#qmp.close();
+    for (const socket of Object.values(this.#sockets)) socket.destroy();
+    this.emit('over');
+    await new Promise((resolve) => this.#log.end(resolve));
+  }
+
+  /** At once, without waiting: the lab itself is being ended. */
+  kill() {
+    if (this.isRunning()) this.#process.kill('SIGKILL');
+  }
+
+  #onEvent({ name, atMs, data }) {
+    this.#see({ kind: 'event', name, atMs, data });
+    // Whoever was asked before is gone.
+    if (name === 'RESET') {
+      this.clock.restart();
+      this.#control.abandon(`${this.name} was reset`);
+    }
+  }
+
+  #take(port, line) {
+    if (port === 'control') this.#control.take(line);
+    if (port === 'observer') this.#observe(line);
+    else if (port === 'witness') this.#see({ kind: 'runs', atMs: monotonicMs() });
+    else this.#see({ kind: port, line, atMs: monotonicMs() });
+  }
+
+  #observe(line) {
+    const [, question, bootNs] = /^clock (\d+) (\d+)$/.exec(line) ?? [];
+    if (bootNs !== undefined) return this.clock.answered(question, Number(bootNs) / 1e6, monotonicMs());
+    const call = line.startsWith('trace ') ? parseTraceLine(line.slice('trace '.length)) : null;
+    if (call === null) return this.#note('observer', line);
+    const at = this.clock.toHost(call.bootMs);
+    if (at !== null) this.#see({ ...call, atMs: at.ms, errorMs: at.errorMs });
+  }
+
+  #see(each) {
+    this.seen.push(each);
+    if (this.seen.length > maxSeen) this.seen.splice(0, maxSeen / 10);
+    if (each.kind !== 'runs') this.#note(each.kind, describe(each), each.atMs);
+    this.emit('seen', each);
+  }
+
+  #note(kind, text, atMs = monotonicMs()) {
+    this.#log.write(`${((atMs - this.#startedMs) / 1_000).toFixed(3)} ${kind} ${text}\n`);
+  }
+}
+
+/** What a lab of an hour can see of one guest. */
+const maxSeen = 200_000;
+
+function describe({ kind, name, line, program, data }) {
+  if (kind === 'event') return `${name} ${JSON.stringify(data)}`;
+  return line ?? `${name} by ${program}`;
+}

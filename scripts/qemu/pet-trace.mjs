@@ -1,0 +1,9 @@
+/** What the kernel's trace says of the watchdog: a line for each call of a function that guest/trace has a probe on. */
+
+/** `holdfastd-231 [000] ..... 12.345678: pet_softdog_ping: (softdog_ping+0x0/0x30 [softdog])`; null: another line. */
+export function parseTraceLine(line) {
+  const match = /^\s*(.+)-(\d+)\s+\[\d+\]\s+\S+\s+(\d+\.\d+): (pet|close)_(\w+): /.exec(line);
+  if (match === null) return null;
+  const [, program, pid, seconds, kind, name] = match;
+  return { program, pid: Number(pid), bootMs: Number(seconds) * 1_000, kind, name };
+}

@@ -1,0 +1,56 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from './command.mjs';
+import { Guest } from './guest.mjs';
+import { commonFiles, nodeFiles, writeInitrd } from './payload.mjs';
+
+const diskSize = '96M';
+
+/** Makes guests, and leaves nothing behind: neither processes nor files. */
+export class Workshop {
+  #directory = mkdtempSync(join(tmpdir(), 'holdfast-qemu-'));
+  #guests = new Set();
+  #images;
+  #accel;
+  #common;
+
+  constructor(images, accel) {
+    this.#images = images;
+    this.#accel = accel;
+    this.#common = commonFiles(images.programs);
+  }
+
+  /** Starts a guest with a disk of its own; `node` as nodeFiles takes it, `network` as qemuArguments does. */
+  async start(name, node, network) {
+    const directory = join(this.#directory, name);
+    mkdirSync(directory, { recursive: true });
+    const initrd = join(directory, 'initrd');
+    const disk = join(directory, 'disk');
+    writeInitrd(initrd, this.#images.loader, [...this.#common, ...nodeFiles(node)]);
+    await run('truncate', ['-s', diskSize, disk]);
+    await run('mke2fs', ['-q', '-F', '-t', 'ext4', disk]);
+    const guest = new Guest(name, directory);
+    this.#guests.add(guest);
+    await guest.start({ driver: node.driver, accel: this.#accel, images: { ...this.#images, initrd }, disk, network });
+    return guest;
+  }
+
+  async stop(guest) {
+    await guest.stop();
+    this.#guests.delete(guest);
+  }
+
+  /** A path for something that guests share, a socket for instance. */
+  path(name) {
+    return join(this.#directory, name);
+  }
+
+  /** At once; `keepLogs`: moves nothing away, and says where the logs are. */
+  close(keepLogs = false) {
+    for (const guest of this.#guests) guest.kill();
+    if (keepLogs) return this.#directory;
+    rmSync(this.#directory, { recursive: true, force: true });
+    return null;
+  }
+}
