@@ -1,0 +1,246 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { type BootNotes, resetLimits } from '../src/agent/reset-record.js';
+import { type Loaded, ResetFiles } from '../src/host/reset-files.js';
+import { ResetHistoryKeeper } from '../src/host/reset-history.js';
+import type { RunProgram } from '../src/host/reset-log.js';
+import { aliveMs, bootedMs, plainEvidence, quorumLost, watchdogSaying, wellNotes } from './reset-samples.js';
+
+/** The history of resets on disk: found once, completed, kept, bounded; damaged files say so. */
+
+const base = await mkdtemp(join(tmpdir(), 'holdfast-resets-'));
+t.teardown(() => rm(base, { recursive: true, force: true }));
+let count = 0;
+
+const ids = { a: '11111111-1111-1111-1111-111111111111', b: '22222222-2222-2222-2222-222222222222' };
+
+/** By boot id, and by -1. */
+type Journal = Readonly<Record<string, readonly object[]>>;
+
+interface Machine {
+  readonly stateDir: string;
+  readonly files: ResetFiles;
+  readonly problems: string[];
+  journal: Journal;
+  boot(bootId: string, causedReset?: boolean | null): Promise<ResetHistoryKeeper>;
+}
+
+async function machine(): Promise<Machine> {
+  const stateDir = join(base, String(++count));
+  await mkdir(stateDir);
+  const files = new ResetFiles(stateDir);
+  const problems: string[] = [];
+  const run: RunProgram = async ({ args }) => {
+    const asked = args.find((arg) => arg.startsWith('--boot='))?.slice('--boot='.length) ?? '';
+    const stdout = (all.journal[asked] ?? []).map((each) => JSON.stringify(each)).join('\n');
+    return { kind: 'exit', status: 0, stdout, stderr: '', truncated: false };
+  };
+  const all: Machine = {
+    stateDir,
+    files,
+    problems,
+    journal: {},
+    boot: (bootId, causedReset = false) => {
+      const boot = { bootId, nowMs: bootedMs + 20_000, bootedMs, watchdog: watchdogSaying(causedReset) };
+      return ResetHistoryKeeper.open(files, { root: stateDir, run }, boot, (text) => problems.push(text));
+    },
+  };
+  return all;
+}
+
+function journalOf(bootId: string, atMs: number, fields: object = {}): readonly object[] {
+  const common = { _BOOT_ID: bootId.replaceAll('-', ''), __REALTIME_TIMESTAMP: `${atMs}000`, _TRANSPORT: 'syslog' };
+  return [{ ...common, SYSLOG_IDENTIFIER: 'cron', MESSAGE: 'a line', ...fields }];
+}
+
+const notesOf = (bootId: string, changes: Partial<BootNotes> = {}): BootNotes => ({ ...wellNotes, bootId, ...changes });
+const value = <T>(loaded: Loaded<T>): T | null => (loaded.outcome === 'loaded' ? loaded.value : null);
+const stopped = { _TRANSPORT: 'driver', MESSAGE_ID: 'd93fb3c9c24d451a97cea615ce59c00b' };
+
+t.test('the first start knows of no reset; nor does a restart of the agent alone', async (t) => {
+  const all = await machine();
+  t.strictSame((await all.boot('one')).report(), { resets: [], problem: null });
+  await all.files.saveNotes(notesOf('one'));
+  t.strictSame((await all.boot('one')).report().resets, []);
+  t.strictSame(all.problems, []);
+});
+
+t.test('a reset is found once, completed, and kept', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf(ids.a, { trouble: quorumLost }));
+  const history = await all.boot('new', true);
+  t.match(history.report().resets, [
+    { endedBootId: ids.a, bootId: 'new', verdict: 'self-fenced', certainty: 'certain' },
+  ]);
+  t.strictSame(value(await all.files.loadNotes())?.bootId, ids.a, 'not overwritten before it is kept');
+  t.strictSame(value(await all.files.loadHistory())?.records.length, 1);
+  all.journal = { '-1': journalOf(ids.a, aliveMs) };
+  await history.gather();
+  t.match(history.report().resets, [{ lastLines: [{ atMs: aliveMs, text: 'cron: a line' }] }]);
+  t.strictSame(history.unasked, [ids.a]);
+  const view = {
+    lostMs: aliveMs,
+    fenced: { proof: 'takeover', atMs: aliveMs + 9 },
+    releasedMs: null,
+    backMs: null,
+  } as const;
+  await history.notePeers(ids.a, view);
+  t.strictSame(history.unasked, []);
+  t.ok(
+    history
+      .report()
+      .resets[0]?.evidence.some(({ text }) => /declared that boot fenced at .*, after the takeover/.test(text)),
+  );
+
+  // The agent is started again, before and after it has written notes of its own.
+  t.strictSame((await all.boot('new')).report(), history.report());
+  await all.files.saveNotes(notesOf('new'));
+  t.strictSame((await all.boot('new')).report(), history.report());
+  t.equal((await all.boot('newer')).report().resets.length, 2);
+});
+
+t.test('an agent that died before it had looked for logs looks again at its next start', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf(ids.a));
+  await all.boot('new');
+  await all.files.saveNotes(notesOf('new'));
+  all.journal = { '-1': journalOf(ids.a, aliveMs) };
+  const history = await all.boot('new');
+  await history.gather();
+  t.match(history.report().resets, [{ lastLines: [{ text: 'cron: a line' }] }]);
+});
+
+t.test('a boot in which no agent ran: what the watchdog says is of its end, not of the one before', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf(ids.a));
+  const ofB = journalOf(ids.b, aliveMs + 30_000, stopped);
+  all.journal = { '-1': ofB, [ids.a.replaceAll('-', '')]: journalOf(ids.a, aliveMs + 1_000) };
+  const history = await all.boot('new', true);
+  t.match(history.report().resets, [{ verdict: 'watchdog-fired' }], 'as long as nothing else is known');
+  await history.gather();
+  t.match(history.report().resets, [
+    { endedBootId: ids.b, verdict: 'orderly-reboot', certainty: 'likely' },
+    { endedBootId: ids.a, verdict: 'power-loss', certainty: 'open' },
+  ]);
+  t.strictSame(history.unasked, [ids.a, ids.b]);
+});
+
+t.test('a journal that ends before the notes, or is of other boots, decides nothing', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf(ids.a));
+  all.journal = {
+    '-1': journalOf(ids.b, aliveMs - 1, stopped),
+    [ids.a.replaceAll('-', '')]: journalOf(ids.b, aliveMs, stopped),
+  };
+  const history = await all.boot('new');
+  await history.gather();
+  t.match(history.report().resets, [{ endedBootId: ids.a, verdict: 'power-loss', lastLines: [] }]);
+  t.equal(history.report().resets.length, 1);
+});
+
+t.test('acknowledged is what was there, durably; an orderly reboot needs none', async (t) => {
+  const all = await machine();
+  const ending = { kind: 'reboot', sinceMs: aliveMs, doneMs: aliveMs } as const;
+  await all.files.saveNotes(notesOf('one', { armed: false, ending }));
+  const first = await all.boot('two');
+  t.strictSame(first.unacknowledged(), []);
+  t.match(first.report().resets, [{ verdict: 'orderly-reboot', expected: true, acknowledgedMs: null }]);
+  await all.files.saveNotes(notesOf('two'));
+  const second = await all.boot('three');
+  t.equal(second.unacknowledged().length, 1);
+  t.equal(await second.acknowledge(5), 1);
+  t.equal(await second.acknowledge(6), 0);
+  t.strictSame(second.unacknowledged(), []);
+  t.match((await all.boot('three')).report().resets, [{ acknowledgedMs: 5 }, { acknowledgedMs: 5 }]);
+});
+
+t.test('what cannot be stored is told, and not acknowledged', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf('one'));
+  await mkdir(join(all.stateDir, 'resets', 'history.json.new'));
+  const history = await all.boot('two');
+  t.match(all.problems, [/cannot be stored/]);
+  t.equal(history.unacknowledged().length, 1, 'known all the same');
+  await t.rejects(history.acknowledge(5), { code: 'HF_STORE', message: /nothing was acknowledged/ });
+  t.equal(history.unacknowledged().length, 1);
+});
+
+t.test('the history is bounded, the newest stay', async (t) => {
+  const all = await machine();
+  for (let i = 0; i < resetLimits.records + 3; i++) {
+    await all.files.saveNotes(notesOf(`boot${i}`));
+    await all.boot(`boot${i + 1}`);
+  }
+  const { resets } = (await all.boot(`boot${resetLimits.records + 3}`)).report();
+  t.equal(resets.length, resetLimits.records);
+  t.equal(resets[0]?.endedBootId, `boot${resetLimits.records + 2}`);
+});
+
+t.test('a damaged history says so until it is acknowledged, and is kept', async (t) => {
+  const damages = [
+    '',
+    '{',
+    '[]',
+    'null',
+    `{"records":[{}],"problem":null}`,
+    '\u0000'.repeat(100),
+    'x'.repeat(5_000_000),
+  ];
+  for (const damage of damages) {
+    const all = await machine();
+    await all.files.saveNotes(notesOf('one'));
+    await writeFile(join(all.stateDir, 'resets', 'history.json'), damage);
+    const history = await all.boot('two');
+    const name = JSON.stringify(damage.slice(0, 20));
+    t.match(history.report(), { resets: [{ endedBootId: 'one' }], problem: /history.json.*history.damaged/ }, name);
+    t.equal(await readFile(join(all.stateDir, 'resets', 'history.damaged'), 'utf8'), damage);
+    t.match((await all.boot('two')).report().problem, /earlier resets are not known/, 'and still says so');
+    await history.acknowledge(1);
+    t.equal((await all.boot('two')).report().problem, null);
+  }
+});
+
+t.test('damaged notes are said to be, and the rest decides', async (t) => {
+  const good = JSON.stringify(notesOf('one'));
+  const endless = good.replace(String(aliveMs), '1e300');
+  for (const damage of [
+    '',
+    '{}',
+    good.slice(0, 90),
+    endless,
+    good.replace('true', '"true"'),
+    good.replace('"one"', '""'),
+  ]) {
+    const all = await machine();
+    await mkdir(join(all.stateDir, 'resets'));
+    await writeFile(join(all.stateDir, 'resets', 'boot.json'), damage);
+    all.journal = { '-1': journalOf(ids.b, aliveMs, stopped) };
+    const history = await all.boot('new');
+    t.match(history.report().resets, [{ endedBootId: null, verdict: 'unknown' }], damage.slice(0, 40));
+    t.match(history.report().resets[0]?.evidence[0]?.text, /left nothing: .*boot.json/);
+    await history.gather();
+    t.match(history.report().resets, [{ endedBootId: ids.b, verdict: 'orderly-reboot' }]);
+    t.equal((await all.boot('new')).report().resets.length, 1, 'once');
+  }
+});
+
+t.test('nobody else may read it, and no temporary file stays', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf('one'));
+  await all.boot('two');
+  t.strictSame((await readdir(join(all.stateDir, 'resets'))).sort(), ['boot.json', 'history.json']);
+});
+
+t.test('what is kept is read as it was written', async (t) => {
+  const all = await machine();
+  const dumps = { found: [{ kind: 'Panic', file: '/sys/fs/pstore/dmesg-1', atMs: null, line: 'x' }] };
+  const ending = { kind: 'reboot', sinceMs: 1, doneMs: null } as const;
+  const evidence = { ...plainEvidence, notes: { found: notesOf('old', { trouble: quorumLost, ending }) }, dumps };
+  const history = { records: [{ evidence, gathered: true, acknowledgedMs: null }], problem: null };
+  await all.files.saveHistory(history);
+  t.strictSame(value(await all.files.loadHistory()), history);
+  await all.files.saveNotes(notesOf('old', { trouble: quorumLost, ending }));
+  t.strictSame(value(await all.files.loadNotes()), notesOf('old', { trouble: quorumLost, ending }));
+});
