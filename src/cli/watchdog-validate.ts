@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
+import { constants, hostname, setPriority } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -127,6 +127,7 @@ async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }
   const native = loadNative();
   const say = (text: string) => void process.stderr.write(`${printable(text)}\n`);
   say(`validating ${begin.device} (${begin.identity}); what happens stands in ${path}`);
+  comeFirst();
   await promisify(execFile)('sync');
   return runValidation(
     { ...known, timeoutS: begin.timeoutAskedS },
@@ -140,6 +141,15 @@ async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }
       witness: new ValidationWitness(path),
     },
   );
+}
+
+/** What else runs here must not keep us from showing that we live. */
+function comeFirst(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGHEST);
+  } catch {
+    // Some containers forbid it; then the signs of life come as they can.
+  }
 }
 
 /** Whoever wants an end. A terminal that goes is nobody: the reset would only come later, and unseen. */

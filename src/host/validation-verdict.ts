@@ -20,6 +20,8 @@ export type Judgement =
 const marginMs = 2_000;
 /** Drivers count in ticks of up to a second: each expiry may come so much early. */
 const tickMs = 1_000;
+/** So many gaps between signs of life before the last one tell how far apart they came. */
+const lastGaps = 32;
 /** Signs of life further apart than this do not tell when the machine went down. */
 const maxSpacingMs = 1_000;
 /** Clocks of boards have a resolution of a second, and the kernel's own is corrected on the way. */
@@ -111,7 +113,7 @@ function silenceOf(steps: readonly Step[], pet: Extract<Step, { step: 'last-pet'
   const last = signs.at(-1);
   if (last === undefined) return null;
   const gaps = signs.map((sign, at) => sign - (signs[at - 1] ?? pet.endMs));
-  const spacingMs = Math.max(...gaps);
+  const spacingMs = Math.max(...gaps.slice(-lastGaps));
   return { earliestMs: last - pet.endMs, latestMs: last + 2 * spacingMs - pet.startMs, spacingMs };
 }
 
@@ -119,12 +121,12 @@ function silenceOf(steps: readonly Step[], pet: Extract<Step, { step: 'last-pet'
 function judgeReset(silence: Silence, measured: Measured, facts: BootFacts, bootedMs: number): Finding {
   const { earliestMs, latestMs, spacingMs } = silence;
   const evidence = [
-    `the last sign of life came ${inSeconds(earliestMs)} after the last pet, and they came at most ${inSeconds(spacingMs)} apart`,
+    `the last sign of life came ${inSeconds(earliestMs)} after the last pet, and the last ones came at most ${inSeconds(spacingMs)} apart`,
     `another kernel (boot id ${facts.bootId}) started ${inSeconds(bootedMs)} after the last pet, by the wall clock`,
     bootStatusSentence(measured.bootStatus, facts.bootStatus),
   ];
   if (spacingMs > maxSpacingMs) {
-    return unfinished('the storage is too slow to tell when the machine went down', evidence);
+    return unfinished('the storage is too slow, or the machine too busy, to tell when it went down', evidence);
   }
   if (bootedMs < earliestMs - wallErrorMs) {
     return unfinished(

@@ -1,0 +1,238 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { loadNative } from '../src/host/native.js';
+import { completeValidation, conclude } from '../src/host/validation-completion.js';
+import { createValidationDevice } from '../src/host/validation-device.js';
+import { type Begin, type Step, type Validation, ValidationFiles } from '../src/host/validation-record.js';
+import { EmulatedMachine } from './emulated-machine.js';
+import { fakeRoot } from './watchdog-trees.js';
+
+/** Two expiries, a wait for one that never comes, and the start of Node for each on a loaded machine. */
+t.setTimeout(120_000);
+
+const program = fileURLToPath(new URL('./fixtures/validation-process.js', import.meta.url));
+
+interface Running {
+  readonly machine: EmulatedMachine;
+  readonly files: ValidationFiles;
+  /** `nsenter`, which waits for the validation. */
+  readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
+  said(): string;
+}
+
+async function validate(t: Test, ...emulator: string[]): Promise<Running> {
+  const machine = await EmulatedMachine.start(t, ...emulator);
+  const stateDir = t.testdir({});
+  const inside = ['-t', String(machine.machinePid), '-p', process.execPath, program, machine.socket, stateDir];
+  const child = spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  return { machine, files: new ValidationFiles(stateDir), child, ended: once(child, 'close'), said: () => said };
+}
+
+/** As the next kernel finds it: it started just now. */
+async function verdictOf(files: ValidationFiles): Promise<Validation> {
+  const facts = { bootId: 'after', bootWallMs: Date.now(), bootStatus: null };
+  const completion = await conclude(files, (await files.run()) ?? [], facts);
+  if (completion.outcome !== 'verdict') throw new Error(JSON.stringify(completion));
+  return completion.validation;
+}
+
+t.test('a watchdog that resets', { jobs: 3 }, async (t) => {
+  for (const kappa of [1, 2] as const) {
+    t.test(`kappa ${kappa}, and the time that the emulator saw`, async (t) => {
+      const { machine, files, ended } = await validate(t, '--kappa', String(kappa), '--timeout-step', '5');
+      await Promise.all([machine.died(), ended]);
+      const validation = await verdictOf(files);
+      t.match(validation, { verdict: 'resets', kappa, timeoutAskedS: 5, timeoutS: 5, driver: 'emulator' });
+      t.match(validation.rounding, [
+        { askedS: 2, setS: 5 },
+        { askedS: 3, setS: 5 },
+        { askedS: 5, setS: 5 },
+        { askedS: 6, setS: 10 },
+      ]);
+      t.ok((validation.pets?.count ?? 0) === 50 && (validation.pets?.maxMs ?? 0) > 0);
+      const lastPetMs = Math.max(...machine.petInstants());
+      const [killedMs, goneMs] = ['killed', 'machine-gone'].map(
+        (name) => (machine.events(name)[0]?.bootMs ?? 0) - lastPetMs,
+      );
+      const { measuredMs, uncertaintyMs } = validation;
+      const [lowMs, highMs] = [(measuredMs ?? 0) - (uncertaintyMs ?? 0), (measuredMs ?? 0) + (uncertaintyMs ?? 0)];
+      const figures = `${measuredMs} ± ${uncertaintyMs} ms, killed at ${killedMs}, gone at ${goneMs}`;
+      t.ok(lowMs <= (goneMs ?? 0) + 20 && highMs >= (killedMs ?? 0) - 20, figures);
+      t.comment(figures);
+      t.ok((uncertaintyMs ?? 1e9) < 1_000);
+      t.equal(await files.run(), null, 'the run is done with');
+      t.same(await files.results(), [validation]);
+    });
+  }
+  t.test('one that does not is disarmed in the end', async (t) => {
+    const { machine, files, ended, said } = await validate(t, '--no-reboot');
+    await ended;
+    t.match(said(), /not reset 20 s after the last pet: disarming\nend outlived/);
+    t.match(await verdictOf(files), { verdict: 'did-not-reset', kappa: null });
+    t.ok(machine.alive);
+    t.match(await machine.control('status'), { state: 'inactive' });
+  });
+});
+
+/** The validation itself, in the machine's namespace. */
+function innerOf({ pid }: ChildProcess): number {
+  const inner = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  // 0 would mean this test's own process group.
+  if (!(inner > 1)) throw new Error('nsenter has no child');
+  return inner;
+}
+
+async function lastPetted(files: ValidationFiles): Promise<readonly Step[]> {
+  for (;;) {
+    const steps = (await files.run()) ?? [];
+    if (steps.filter(({ step }) => step === 'alive').length > 2) return steps;
+    await sleep(20);
+  }
+}
+
+t.test('killed after the last pet', async (t) => {
+  const { machine, files, child, ended } = await validate(t);
+  await lastPetted(files);
+  process.kill(innerOf(child), 'SIGKILL');
+  await ended;
+  await machine.died();
+  const steps = (await files.run()) ?? [];
+  t.match(steps.at(-1), { step: 'interrupted', reason: /killed/ }, 'the witness wrote it down');
+  t.match(await verdictOf(files), { verdict: 'unfinished' });
+});
+
+t.test('Ctrl-C after the last pet disarms', async (t) => {
+  const { machine, files, child, ended, said } = await validate(t);
+  await lastPetted(files);
+  process.kill(innerOf(child), 'SIGINT');
+  await ended;
+  t.match(said(), /end interrupted/);
+  t.match(await machine.control('status'), { state: 'inactive' });
+  t.match(await verdictOf(files), { verdict: 'unfinished', sentence: /ended by Ctrl-C/ });
+  await sleep(500);
+  t.equal(await files.run(), null, 'the witness was told that all is well');
+});
+
+t.test('a device that is not there, or refuses', async (t) => {
+  const device = createValidationDevice({ emulator: '/nowhere/socket' }, loadNative());
+  t.throws(() => device.open(), { code: 'HF_WATCHDOG', message: /cannot open .*: ENOENT/ });
+  t.throws(() => device.describe(), { code: 'HF_WATCHDOG', message: /EBADF/ });
+  t.throws(() => device.start(), { code: 'HF_WATCHDOG', message: /EBADF/ });
+  t.throws(() => device.pet(), { code: 'HF_WATCHDOG', message: /EBADF/ });
+  t.throws(() => device.disarm(), { code: 'HF_WATCHDOG', message: /EBADF/ });
+  t.equal(device.setTimeout(5), null);
+  for (const bad of [0, -1, 1.5, 65_536, Number.NaN]) t.throws(() => device.setTimeout(bad), { code: 'HF_ARGUMENT' });
+  t.throws(() => createValidationDevice({ device: 'watchdog0' }), { code: 'HF_ARGUMENT' });
+  t.throws(() => createValidationDevice({ device: '/dev/null' }).open(), { code: 'HF_WATCHDOG', message: /ENOTTY/ });
+});
+
+const begin: Begin = {
+  ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware' },
+  ...{ identity: 'a dog', board: 'a board', bootId: 'before', pid: 4711, pidStarted: '77' },
+  ...{ bootMs: 0, wallMs: 1_700_000_000_000, timeoutAskedS: 10 },
+};
+
+/** A machine that is up for ten seconds, and what a run has left on it. */
+function machineAfter(t: Test, bootId: string, steps: readonly Step[]) {
+  const root = fakeRoot(t);
+  root.write('proc/uptime', '10.00 5.00\n');
+  root.write('proc/sys/kernel/random/boot_id', `${bootId}\n`);
+  root.write('state/watchdog/run', steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
+  return { root, files: new ValidationFiles(join(root.root, 'state')) };
+}
+
+function wholeRun(): readonly Step[] {
+  const alive = Array.from({ length: 40 }, (_, nth): Step => ({ step: 'alive', bootMs: 100 + 250 * (nth + 1) }));
+  const pets = { count: 50, medianMs: 0.1, maxMs: 0.2 };
+  const measured: Step = {
+    step: 'measured',
+    identity: 'a dog',
+    timeoutS: 10,
+    bootStatus: 0,
+    rounding: [],
+    timeLeftS: 9,
+    pets,
+  };
+  const due: Step = { step: 'last-pet-due', bootMs: 99 };
+  return [begin, measured, due, { step: 'last-pet', startMs: 99, endMs: 100, wallMs: 1_700_000_000_099 }, ...alive];
+}
+
+t.test('completed once, by whoever comes first', async (t) => {
+  const { root, files } = machineAfter(t, 'after', wholeRun());
+  const nowMs = 1_700_000_000_000 + 25_000;
+  const first = await completeValidation(files, nowMs, root.root);
+  t.match(first, { outcome: 'verdict', validation: { verdict: 'resets', kappa: 1 } });
+  t.same(await completeValidation(files, nowMs, root.root), { outcome: 'none' });
+  // The command died after it had written the verdict, and the machine was off for an hour.
+  root.write(
+    'state/watchdog/run',
+    wholeRun()
+      .map((step) => `${JSON.stringify(step)}\n`)
+      .join(''),
+  );
+  t.same(
+    await completeValidation(files, nowMs + 3_600_000, root.root),
+    first,
+    'the verdict that was given first stands',
+  );
+});
+
+t.test('a run that is under way is left alone', async (t) => {
+  const { root, files } = machineAfter(t, 'before', wholeRun());
+  const stat = (started: string) =>
+    `4711 (a (b) c) S ${Array.from({ length: 18 }, () => '0').join(' ')} ${started} 0\n`;
+  root.write('proc/4711/stat', stat('77'));
+  t.same(await completeValidation(files, 1_700_000_000_000, root.root), {
+    outcome: 'under-way',
+    pid: 4711,
+    device: '/dev/watchdog0',
+  });
+  await t.rejects(files.begin(begin), { code: 'HF_CONFLICT', message: /a validation is under way/ });
+  root.write('proc/4711/stat', stat('78'));
+  t.match(await completeValidation(files, 1_700_000_000_000, root.root), {
+    validation: { verdict: 'unfinished', sentence: /its command died, and this machine was not reset/ },
+  });
+});
+
+t.test('a run that ended before its last pet leaves the earlier verdict', async (t) => {
+  const { root, files } = machineAfter(t, 'after', wholeRun());
+  const first = await completeValidation(files, 1_700_000_025_000, root.root);
+  for (const steps of [[begin], [begin, { step: 'aborted', reason: 'Ctrl-C' } as const], []]) {
+    root.write('state/watchdog/run', steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
+    t.match(await completeValidation(files, 1_700_000_025_000, root.root), { outcome: 'untried' });
+    t.same(await files.results(), first.outcome === 'verdict' ? [first.validation] : []);
+    t.equal(await files.run(), null);
+  }
+  const due: Step = { step: 'last-pet-due', bootMs: 99 };
+  root.write(
+    'state/watchdog/run',
+    [{ ...begin, run: 'fedcba9876543210' }, due].map((step) => `${JSON.stringify(step)}\n`).join(''),
+  );
+  t.match(await completeValidation(files, 1_700_000_025_000, root.root), { validation: { verdict: 'unfinished' } });
+  t.match(await files.results(), [{ verdict: 'unfinished' }], 'one that had begun to count does not');
+});
+
+t.test('boot status is read from sysfs', async (t) => {
+  const { root, files } = machineAfter(t, 'after', wholeRun());
+  root.core(0, { identity: 'a dog', bootstatus: '32' }, 'dog', 'pci');
+  const completion = await completeValidation(files, 1_700_000_025_000, root.root);
+  t.match(completion, { validation: { evidence: [/./, /./, /WDIOF_CARDRESET/] } });
+});
+
+t.test('a state directory that cannot be written', async (t) => {
+  const directory = t.testdir({ file: '' });
+  const files = new ValidationFiles(join(directory, 'file'));
+  await t.rejects(files.begin(begin), { code: 'HF_STORE', message: /cannot write .*ENOTDIR/ });
+  t.same(await files.results(), []);
+  t.equal(await files.run(), null);
+});
