@@ -3,8 +3,14 @@
 import { build } from 'esbuild';
 
 await build({
-  // The third is a thread of the second.
-  entryPoints: ['dist/src/agent/holdfastd.js', 'dist/src/cli/holdfast.js', 'dist/src/cli/fuzz-worker.js'],
+  entryPoints: [
+    'dist/src/agent/holdfastd.js',
+    // A thread of it.
+    'dist/src/host/hang-witness-thread.js',
+    'dist/src/cli/holdfast.js',
+    // A thread of it.
+    'dist/src/cli/fuzz-worker.js',
+  ],
   entryNames: '[name]',
   outdir: 'dist/bundle/bin',
   bundle: true,

@@ -49,6 +49,7 @@ async function running(): Promise<Watched> {
     history,
     saveNotes: (notes) => watched.save(notes),
     clock: all.clock,
+    witness: null,
     log: { warn: (_detail, text) => warned.push(text) },
   });
   const keeper: KeeperPicture = { state: 'armed', lastPetMs: 0, petError: null };

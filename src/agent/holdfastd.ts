@@ -14,6 +14,7 @@ import { defaultConfigFile, loadConfig } from '../host/config-file.js';
 import { createCorosyncCluster } from '../host/corosync-cluster.js';
 import { FileStore } from '../host/file-store.js';
 import { groupIdOf } from '../host/group-id.js';
+import { startHangWitness } from '../host/hang-witness.js';
 import { createHostClock } from '../host/host-clock.js';
 import { createWatchdog, type KeeperWatchdog } from '../host/keeper-watchdog.js';
 import { HostLoadMeter } from '../host/load-meter.js';
@@ -96,6 +97,11 @@ async function main(argv: readonly string[]): Promise<void> {
     keeper: () => findings.watchdog?.stats() ?? null,
     history,
     saveNotes: (notes) => files.saveNotes(notes),
+    witness: startHangWitness(
+      files.notesPath,
+      () => watch.rewrite(),
+      (text) => log.warn({}, text),
+    ),
     clock,
     log,
   });

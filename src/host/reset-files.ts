@@ -115,6 +115,10 @@ export class ResetFiles {
     this.#directory = join(stateDir, 'resets');
   }
 
+  get notesPath(): string {
+    return join(this.#directory, 'boot.json');
+  }
+
   loadNotes(): Promise<Loaded<BootNotes>> {
     return this.#load('boot.json', notesSchema);
   }

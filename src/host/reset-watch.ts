@@ -1,6 +1,7 @@
 import { areNews, bootNotesOf, type KeeperPicture, peersViewOf } from '../agent/reset-notes.js';
 import type { BootNotes, Ending } from '../agent/reset-record.js';
 import type { NodeState } from '../core/node-state.js';
+import type { HangWitness } from './hang-witness.js';
 import type { ResetHistoryKeeper } from './reset-history.js';
 
 /** What is looked at; `Agent` is one. */
@@ -16,6 +17,8 @@ export interface ResetWatchOptions {
   readonly history: ResetHistoryKeeper;
   readonly saveNotes: (notes: BootNotes) => Promise<void>;
   readonly clock: { bootMs(): number; wallMs(): number };
+  /** Null: nobody writes down that the agent's own loop stands still. */
+  readonly witness: Pick<HangWitness, 'tell'> | null;
   readonly log: { warn(detail: object, text: string): void };
 }
 
@@ -55,10 +58,17 @@ export class ResetWatch {
     try {
       const notes = this.#take();
       if (this.#given === null || areNews(notes, this.#given)) this.#give(notes);
+      this.#options.witness?.tell({ notes, leaseUntilMs: this.#leaseUntilMs(notes) });
       this.#askPeers();
     } catch (error) {
       this.#tell(error);
     }
+  }
+
+  /** Writes them whether they are news or not: what stands there is not theirs. */
+  rewrite(): void {
+    this.#given = null;
+    this.look();
   }
 
   /**
@@ -74,7 +84,9 @@ export class ResetWatch {
       sinceMs: ending?.sinceMs ?? aliveMs,
       doneMs: aliveMs,
     };
-    this.#give({ ...notes, ending: last });
+    const ended = { ...notes, ending: last };
+    this.#options.witness?.tell({ notes: ended, leaseUntilMs: 0 });
+    this.#give(ended);
     await this.#writing;
   }
 
@@ -93,6 +105,11 @@ export class ResetWatch {
       nowBootMs,
       nowWallMs: clock.wallMs(),
     });
+  }
+
+  #leaseUntilMs({ aliveMs }: BootNotes): number {
+    const deadlineMs = this.#options.agent.node.cluster?.lease.deadlineMs ?? 0;
+    return Math.max(0, Math.round(aliveMs + deadlineMs - this.#lookedMs));
   }
 
   #give(notes: BootNotes): void {
