@@ -72,3 +72,31 @@ t.test('rules and groups count too', async (t) => {
   t.match(results.at(-1), { ok: false, code: 'HF_CONFLICT', message: /may not exceed 4194304 bytes/ });
   t.equal(Object.keys(state.rules).length, results.filter((result) => result.ok).length, 'a refused rule is not there');
 });
+
+/** ocf:a was tried on node1 first, and runs on node2. */
+function failedOnNode1(): ManagerWorld {
+  const world = new ManagerWorld(2);
+  world.answer = (service) => (service.state === 'started' && service.nodeId === 1 ? 'error' : obliging(service));
+  world.run(add('ocf:a', { maxRelocate: 1 }));
+  world.settle();
+  t.match(world.service('ocf:a'), { state: 'started', nodeId: 2, running: true, failedNodeIds: [1] });
+  world.answer = obliging;
+  return world;
+}
+
+t.test('a strict rule that comes later moves it to where it failed once, if only that is left', async (t) => {
+  const world = failedOnNode1();
+  const nodes = [{ name: 'node1', priority: 0 }];
+  const kind = { type: 'node-affinity', affinity: 'positive', strict: true } as const;
+  const rule = { id: 'r', resources: ['ocf:a'], nodes, disabled: false, comment: '', ...kind };
+  world.run({ type: 'rule-set', rule, mode: 'add' });
+  t.ok(world.settle() < 10);
+  t.match(world.service('ocf:a'), { state: 'started', nodeId: 1, running: true });
+});
+
+t.test('a maintenance does not wait for ever for what failed to start elsewhere once', async (t) => {
+  const world = failedOnNode1();
+  world.run({ type: 'node-maintenance', nodeId: 2, enabled: true });
+  t.ok(world.settle() < 10);
+  t.match(world.service('ocf:a'), { state: 'started', nodeId: 1, running: true });
+});

@@ -119,6 +119,18 @@ t.test('a node where it failed is not moved to, but not left either', async (t) 
   t.equal(nodeFor(world({ nodes: 2, rules, services: { x: 1 } }), 'x', 'none', [1]), 1);
 });
 
+t.test('where it failed is the last resort of what may not stay', async (t) => {
+  const strict = world({ nodes: 3, rules: [restrict('r', ['x'], 'n1')], services: { x: 2 } });
+  const { nodeId, reason } = select(strict, 'x', 'none', [1]);
+  t.equal(nodeId, 1);
+  t.match(reason, /placed on n1, .* although it has failed to start there/);
+  const drained = (nodes: number) => world({ nodes, unavailable: { 2: 'is in maintenance' }, services: { x: 2 } });
+  t.equal(nodeFor(drained(3), 'x', 'none', [1]), 3);
+  t.equal(nodeFor(drained(2), 'x', 'none', [1]), 1);
+  const kept = world({ nodes: 2, rules: [apart('s', 'x', 'y')], services: { x: 2, y: 2 } });
+  t.equal(nodeFor(kept, 'x', 'none', [1]), 1);
+});
+
 t.test('what is kept apart avoids the nodes where the others are and where they go', async (t) => {
   const rules = [apart('s', 'x', 'y')];
   const context = world({ nodes: 4, rules, services: { y: { nodeId: 1, targetNodeId: 2 }, z: 3, x: 1 } });

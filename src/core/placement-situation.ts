@@ -11,7 +11,7 @@ export type Preference = 'none' | 'best-score' | 'try-next';
 export interface PlacementQuery {
   readonly sid: string;
   readonly preference: Preference;
-  /** Nodes on which it failed to start: not used by try-next, and not moved to by none. */
+  /** Nodes on which it failed to start: not used by try-next, and by none only where nothing else is left. */
   readonly failedNodeIds: readonly number[];
   /** Those that have to be on the same node come along, wherever it goes. */
   readonly withSet?: boolean;

@@ -33,7 +33,7 @@ interface Choice {
  */
 export function selectNode(context: PlacementContext, query: PlacementQuery): NodeSelection {
   const situation = situationOf(context, query);
-  const choice = choose(situationOf(context, query, true)) ?? choose(situation);
+  const choice = choose(situationOf(context, query, true)) ?? choose(situation) ?? whereItFailed(context, query);
   return {
     nodeId: choice?.node.nodeId ?? null,
     reason: choice?.reason ?? whyNone(situation),
@@ -49,6 +49,13 @@ function choose(situation: Situation): Choice | null {
     node: choice.node,
     reason: `${choice.reason}; it ${lackOfRoom(situation, choice.node)}`,
   };
+}
+
+/** What may not stay, and has no other node, goes where it failed to start: it may start there by now. */
+function whereItFailed(context: PlacementContext, query: PlacementQuery): Choice | null {
+  if (query.preference !== 'none' || query.failedNodeIds.length === 0) return null;
+  const choice = choose(situationOf(context, { ...query, failedNodeIds: [] }));
+  return choice && { node: choice.node, reason: `${choice.reason}, although it has failed to start there` };
 }
 
 /** The usual case, for speed: alone in its set, in the best class, and nothing speaks against where it is. */
