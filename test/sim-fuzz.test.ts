@@ -1,9 +1,9 @@
 import t from 'tap';
 import { parseSeeds } from '../src/cli/fuzz.js';
 import { FuzzCampaign } from '../src/cli/fuzz-campaign.js';
-import { type ClusterState, emptyState, type ServiceRecord } from '../src/core/cluster-state.js';
+import { type ClusterState, type Command, emptyState, type ServiceRecord } from '../src/core/cluster-state.js';
 import type { Rule } from '../src/core/rules.js';
-import { scheduleLine, type TimedFault } from '../src/sim/fault.js';
+import { type Fault, scheduleLine, type TimedFault } from '../src/sim/fault.js';
 import { type FuzzPlan, newPlan } from '../src/sim/fuzz-plan.js';
 import { runPlan } from '../src/sim/fuzz-run.js';
 import { shrink } from '../src/sim/fuzz-shrink.js';
@@ -51,6 +51,21 @@ t.test('a broken rule is found, and its schedule is shortened', async (t) => {
   t.ok(kinds.includes('partition') && kinds.includes('stall-keeper'), kinds.join(' '));
   t.notOk(kinds.includes('heal'));
   t.equal((await runPlan(shorter.plan)).violation?.rule, violation.rule, 'what is printed does it again');
+});
+
+t.test('what does not exist is not put anywhere by hand', async (t) => {
+  const missing = 'fa:100010';
+  const ask = (command: Command): Fault => ({ kind: 'ask', node: 1, command });
+  const set = (requested: 'stopped' | 'ignored'): Fault =>
+    ask({ type: 'resource-set', sid: missing, changes: { requested }, unset: [] });
+  const faults: TimedFault[] = [
+    { atMs: 4_000, fault: ask(add(missing)) },
+    { atMs: 8_000, fault: set('ignored') },
+    { atMs: 12_000, fault: { kind: 'by-hand', node: 2, sid: missing } },
+    { atMs: 13_000, fault: set('stopped') },
+  ];
+  const { violation } = await runPlan({ ...newPlan(1, 3), sids: [missing], faults, faultsEndMs: 16_000 });
+  t.equal(violation, null, 'its agent says everywhere that nothing runs: nobody could find it');
 });
 
 t.test('a campaign runs every seed once, on several threads', async (t) => {

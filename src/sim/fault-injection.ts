@@ -2,7 +2,7 @@ import type { Command } from '../core/cluster-state.js';
 import type { Fault, ResourceTrouble } from './fault.js';
 import type { SimNode } from './sim-node.js';
 import { Random } from './sim-random.js';
-import type { OperationCall, ResourceFault } from './sim-resources.js';
+import { exists, type OperationCall, type ResourceFault } from './sim-resources.js';
 import type { World } from './world.js';
 
 /** A machine that is told to go down does so after this, whatever its agent says. */
@@ -239,7 +239,7 @@ export class FaultInjection {
     const allKnow = nodes.every(
       ({ agent }) => agent === null || agent.node.log.record.commitIndex === invariants.committedIndex,
     );
-    if (!node.up || !isLeftAlone || !allKnow || nodes.some((each) => each.isBusyWith(sid))) return;
+    if (!exists(sid) || !node.up || !isLeftAlone || !allKnow || nodes.some((each) => each.isBusyWith(sid))) return;
     for (const other of nodes) if (other !== node) other.setRunning(sid, false);
     node.setRunning(sid, true);
   }

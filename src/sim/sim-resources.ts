@@ -96,10 +96,10 @@ export class SimResources {
 
   /** `fa:abcdef`: b starts fail, c moves fail, d: it cannot be stopped, e: it does not exist, f: runs on node f only. */
   #faulty({ sid, operation, nodeId, targetId }: OperationCall): ResourceFault | null {
-    const [startFailures, moveFailures, unstoppable, missing, onlyNode] = faultyDigits(sid);
+    const [startFailures, moveFailures, unstoppable, , onlyNode] = faultyDigits(sid);
     const counts = this.#failures.get(sid) ?? { start: 0, move: 0 };
     this.#failures.set(sid, counts);
-    if (missing === 1) {
+    if (!exists(sid)) {
       return operation === 'monitor'
         ? { kind: 'lie', outcome: 'stopped' }
         : { kind: 'fail', permanent: true, detail: `${sid} does not exist` };
@@ -115,6 +115,11 @@ export class SimResources {
       return { kind: 'fail', detail: `${sid} does not move` };
     return null;
   }
+}
+
+/** What does not exist runs nowhere, whoever would start it. */
+export function exists(sid: string): boolean {
+  return !sid.startsWith('fa:') || faultyDigits(sid)[3] !== 1;
 }
 
 function faultyDigits(sid: string): readonly [number, number, number, number, number] {
