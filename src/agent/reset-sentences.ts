@@ -34,8 +34,8 @@ export const causeWords: Readonly<Record<Cause, string>> = {
   'declared-fenced': 'the others had declared it fenced',
   'pets-failed': 'the watchdog did not take the pets',
   'restarted-without-lease': 'the agent was started again and got no lease',
-  'agent-hung': 'the agent hung, on a machine that went on',
-  standstill: 'the agent, or the whole machine, stood still',
+  'agent-hung': 'the agent hung or was gone, on a machine that went on',
+  standstill: 'the agent hung or was gone, or the whole machine stood still',
   'agent-ended': 'the agent had been ended, and was not started again',
   'not-armed-by-us': 'it was not armed by this agent',
 };
