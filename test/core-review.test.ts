@@ -205,3 +205,22 @@ t.test('long chains of dependencies cost no more than their length, and their re
   t.equal(cycle?.length, last + 1);
   t.same([cycle?.[0], cycle?.[1], cycle?.at(-1)], ['vm:1', `vm:${last}`, 'vm:1']);
 });
+
+t.test(
+  'what may run unwatched out of reach is not forgotten: added again, it would be started beside itself',
+  async (t) => {
+    const { model, host } = unwatched();
+    model.cut(host);
+    settle(model);
+    model.command({ type: 'resource-remove', sid: 'vm:1', purge: true });
+    settle(model);
+    t.match(model.state.services['vm:1'], { removing: true });
+    t.notOk(model.command(add('vm:1')), 'it exists');
+    settle(model);
+    t.equal(model.violation, null);
+    model.die(host, 'powered off');
+    model.boot(host);
+    settle(model);
+    t.notOk(model.state.services['vm:1'], 'its node is back in another boot, in which it does not run');
+  },
+);

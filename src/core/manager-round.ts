@@ -4,6 +4,7 @@ import { type Electorate, nodeName } from './electorate.js';
 import type { ManagerMemory } from './manager-memory.js';
 import type { Heartbeat, LoadReport, LrmResult } from './messages.js';
 import { type PlacedService, PlacementContext, type PlacementNode } from './placement-context.js';
+import { unwatchedIsGone } from './proof.js';
 import { mayRun, type ServiceState } from './service-states.js';
 import type { SilenceReport } from './takeover.js';
 import type { ServiceLoad } from './usage.js';
@@ -209,6 +210,11 @@ export function answerOfTarget(round: Round, service: ServiceRecord): LrmResult 
 function answerOf(round: Round, { sid, uid }: ServiceRecord, nodeId: number | null): LrmResult | undefined {
   const answer = nodeId === null ? undefined : round.answers.get(nodeId)?.get(sid);
   return answer?.uid === uid ? answer : undefined;
+}
+
+/** It was left unwatched on a node that cannot be asked now. */
+export function mayRunOutOfReach({ nodeId, bootId }: ServiceRecord, { input }: Round): boolean {
+  return nodeId !== null && !input.members.has(nodeId) && !unwatchedIsGone(input.state, nodeId, bootId);
 }
 
 /** Is it asked to run? */

@@ -7,6 +7,7 @@ import {
   answerOfTarget,
   hostOf,
   isWanted,
+  mayRunOutOfReach,
   nameOf,
   nodeOf,
   type Round,
@@ -14,7 +15,7 @@ import {
   to,
 } from './manager-round.js';
 import { selectNode } from './placement.js';
-import { provedDead, unwatchedIsGone } from './proof.js';
+import { provedDead } from './proof.js';
 import { seeksNode } from './service-states.js';
 
 /** What happens next to one service; null: nothing now. The other half of the table in service-states.ts. */
@@ -57,7 +58,9 @@ function nextState(service: ServiceRecord, round: Round): Command | null {
   }
 }
 
-function forget(service: ServiceRecord): Command {
+/** Forgotten, and then added again, it would be looked for only on nodes in reach. */
+function forget(service: ServiceRecord, round: Round): Command | null {
+  if (mayRunOutOfReach(service, round)) return null;
   return { type: 'service-forget', sid: service.sid, expectUid: service.uid };
 }
 
@@ -78,7 +81,7 @@ function isLost(service: ServiceRecord, round: Round): boolean {
 // ---- to be started ----
 
 function whileSeekingNode(service: ServiceRecord, round: Round): Command | null {
-  if (service.removing) return forget(service);
+  if (service.removing) return forget(service, round);
   if (isIgnored(service)) return ignore(service);
   if (!isWanted(service)) return to(service, 'stopped', service.nodeId, 'no longer requested');
   if (round.input.state.disarm !== null || !isKnownToBeStopped(service, round)) return null;
@@ -108,10 +111,10 @@ function atHome({ maintenanceNodeId }: ServiceRecord, nodeId: number | null): Pa
 }
 
 /** It was looked for everywhere, and where it may have been left unwatched is there to say that it is not. */
-function isKnownToBeStopped(service: ServiceRecord, { input, probedThrough }: Round): boolean {
+function isKnownToBeStopped(service: ServiceRecord, round: Round): boolean {
+  const { input, probedThrough } = round;
   if (input.unheard.size > 0 || probedThrough < service.addedIndex) return false;
-  const { nodeId, bootId } = service;
-  return nodeId === null || unwatchedIsGone(input.state, nodeId, bootId) || input.members.has(nodeId);
+  return !mayRunOutOfReach(service, round);
 }
 
 /** Found running, it stays where it is; null: not before its node is protected; undefined: it runs nowhere. */
@@ -232,7 +235,7 @@ function whileStopping(service: ServiceRecord, round: Round): Command | null {
 }
 
 function whileStopped(service: ServiceRecord, round: Round): Command | null {
-  if (service.removing) return forget(service);
+  if (service.removing) return forget(service, round);
   if (isIgnored(service)) return ignore(service);
   if (service.order !== null) {
     const { nodeId } = service.order;
@@ -367,7 +370,7 @@ function whileFencingBoth(service: ServiceRecord, round: Round, hostDead: boolea
 }
 
 function whileRecovering(service: ServiceRecord, round: Round): Command | null {
-  if (service.removing) return forget(service);
+  if (service.removing) return forget(service, round);
   if (isIgnored(service)) return ignore(service);
   if (round.input.state.disarm?.phase === 'disarmed') return null;
   // Its node may be back already, in another boot: then nothing has to move.
@@ -414,7 +417,7 @@ function whileFrozen(service: ServiceRecord, round: Round): Command | null {
 
 function whileInError(service: ServiceRecord, round: Round): Command | null {
   if (isIgnored(service)) return ignore(service);
-  if (service.removing && service.stopFailed) return forget(service);
+  if (service.removing && service.stopFailed && !mayRunOutOfReach(service, round)) return forget(service, round);
   if (service.requested !== 'disabled' && !service.removing) return null;
   if (provedDead(round.input.state, service.nodeId, service.bootId)) {
     return to(service, 'stopped', service.nodeId, `${nameOf(round, service.nodeId)} was reset: it runs nowhere`);
@@ -425,7 +428,7 @@ function whileInError(service: ServiceRecord, round: Round): Command | null {
 }
 
 function whileIgnored(service: ServiceRecord, round: Round): Command | null {
-  if (service.removing) return forget(service);
+  if (service.removing) return forget(service, round);
   if (service.requested === 'ignored' || round.input.state.disarm !== null) return null;
   return to(service, 'request_start', service.nodeId, 'looked after again: where it runs is found out first');
 }

@@ -1,12 +1,13 @@
 import type { ServiceRecord } from './cluster-state.js';
 import { lostRequirement, waitsFor } from './dependencies.js';
-import { nameOf, type Round } from './manager-round.js';
+import { mayRunOutOfReach, nameOf, type Round } from './manager-round.js';
 import { selectNode } from './placement.js';
-import { unwatchedIsGone } from './proof.js';
+import { mayRun } from './service-states.js';
 import { untilTakeoverMs } from './takeover.js';
 
 /** What a service waits for, in a sentence; null: for nothing. */
 export function whyWaiting(service: ServiceRecord, round: Round): string | null {
+  if (service.removing && !mayRun(service.state)) return whyUnknown(service, round);
   switch (service.state) {
     case 'request_start':
     case 'request_start_balance':
@@ -35,13 +36,8 @@ function whyNotStarted(service: ServiceRecord, round: Round): string | null {
   if (looking.length > 0) {
     return `until ${looking.map(([nodeId]) => nameOf(round, nodeId)).join(', ')} has looked whether it runs there`;
   }
-  const { nodeId, bootId } = service;
-  const unwatched =
-    nodeId !== null && bootId !== null && !members.has(nodeId) && !unwatchedIsGone(state, nodeId, bootId);
-  if (unwatched) {
-    const name = nameOf(round, nodeId);
-    return `it may run on ${name}, where nobody looked after it: until that node is back, or 'holdfast confirm-off ${name}'`;
-  }
+  const unwatched = whyUnknown(service, round);
+  if (unwatched !== null) return unwatched;
   const strayOn = round.strays.get(service.sid);
   if (strayOn !== undefined) return `it runs on ${nameOf(round, strayOn)}, which is not protected yet`;
   const dependency = waitsFor(state, service);
@@ -52,6 +48,12 @@ function whyNotStarted(service: ServiceRecord, round: Round): string | null {
     failedNodeIds: service.failedNodeIds,
   });
   return best === null && electorate.nodes.length > 0 ? reason : null;
+}
+
+function whyUnknown(service: ServiceRecord, round: Round): string | null {
+  if (!mayRunOutOfReach(service, round)) return null;
+  const name = nameOf(round, service.nodeId);
+  return `it may run on ${name}, where nobody looked after it: until that node is back, or 'holdfast confirm-off ${name}'`;
 }
 
 function whyNotFenced(service: ServiceRecord, round: Round): string {
