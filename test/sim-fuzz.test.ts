@@ -68,6 +68,24 @@ t.test('what does not exist is not put anywhere by hand', async (t) => {
   t.equal(violation, null, 'its agent says everywhere that nothing runs: nobody could find it');
 });
 
+t.test('what was put by hand where nobody could see it is as unseen after a move of what was started', async (t) => {
+  const ask = (command: Command): Fault => ({ kind: 'ask', node: 2, command });
+  const set = (requested: 'started' | 'ignored'): Fault =>
+    ask({ type: 'resource-set', sid: 'vm:1', changes: { requested }, unset: [] });
+  const faults: TimedFault[] = [
+    { atMs: 4_000, fault: ask({ ...add('vm:1'), nodeId: 2 }) },
+    { atMs: 10_000, fault: set('ignored') },
+    { atMs: 11_900, fault: { kind: 'by-hand', node: 1, sid: 'vm:1' } },
+    { atMs: 12_000, fault: { kind: 'partition', groups: [[1], [2, 3]] } },
+    { atMs: 18_000, fault: set('started') },
+    { atMs: 26_000, fault: { kind: 'heal' } },
+    { atMs: 32_000, fault: ask({ type: 'resource-move', sid: 'vm:1', kind: 'migrate', nodeId: 3 }) },
+  ];
+  const plan = { ...newPlan(1, 3), sids: ['vm:1'], fenceBoundMs: 60_000, network: {} };
+  const { violation } = await runPlan({ ...plan, faults, faultsEndMs: 42_000 });
+  t.equal(violation, null);
+});
+
 t.test('a campaign runs every seed once, on several threads', async (t) => {
   const none = (): void => undefined;
   const limits = { shrunkFindings: 1, findingsLimit: 10, onFinding: none, onProgress: none };

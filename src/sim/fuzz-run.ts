@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { takeoverMs } from '../core/budget.js';
-import type { Command } from '../core/cluster-state.js';
+import type { ClusterState, Command } from '../core/cluster-state.js';
 import type { Entry } from '../core/messages.js';
+import { mayRun } from '../core/service-states.js';
 import { FaultInjection } from './fault-injection.js';
 import { Healing } from './fuzz-healing.js';
 import type { FuzzPlan } from './fuzz-plan.js';
@@ -51,6 +52,8 @@ class FuzzRun {
   readonly #judge: PlacementJudge;
   /** Of these Holdfast could not know, when it placed them last, that they run somewhere by hand. */
   readonly #unseen = new Set<string>();
+  /** They had a place before the entry that is looked at. */
+  #placed: ReadonlySet<string> = new Set();
   readonly #ranMs = new Map<string, number>();
   #violation: FuzzViolation | null = null;
 
@@ -71,6 +74,7 @@ class FuzzRun {
         committed: (entry) => {
           this.#noteUnseen(entry);
           this.#judge.committed(entry, this.#world.state);
+          this.#placed = placedIn(this.#world.state);
         },
         truth: ({ sid, nodeId, runs }) => {
           if (!runs) this.#ranMs.set(`${sid}/${nodeId}`, this.#world.nowMs);
@@ -126,9 +130,12 @@ class FuzzRun {
     }
   }
 
-  /** Where it runs by hand is out of the view that places it. */
+  /**
+   * Where it runs by hand is out of the view that places it. What has a place and only moves is not looked for: it stays
+   * unseen.
+   */
   #noteUnseen({ command, epoch }: Entry): void {
-    if (command.type !== 'service-state' || command.state !== 'started') return;
+    if (command.type !== 'service-state' || command.state !== 'started' || this.#placed.has(command.sid)) return;
     const { sid, nodeId } = command;
     const isUnseen = this.#world.nodes.some(
       (node) =>
@@ -174,6 +181,11 @@ class FuzzRun {
       () => false,
     );
   }
+}
+
+function placedIn({ services }: ClusterState): ReadonlySet<string> {
+  const placed = Object.values(services).filter(({ state }) => mayRun(state));
+  return new Set(placed.map(({ sid }) => sid));
 }
 
 /** Where nobody knows that a resource runs, nobody can look after it. */
