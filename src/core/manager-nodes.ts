@@ -27,11 +27,18 @@ function presentNodes(input: ManagerInput): Command[] {
       const proof: Command = { type: 'node-fenced', nodeId, bootId: known.bootId, proof: 'reboot' };
       return isFenced(state, nodeId, known.bootId) ? [up] : [proof, up];
     }
-    if (heartbeat.lrm.released)
-      return known.releasedBootId === bootId ? [] : [{ type: 'node-released', nodeId, bootId }];
+    if (heartbeat.lrm.released) {
+      const isNews = known.releasedBootId !== bootId && knowsAllLookedAfter(heartbeat, state);
+      return isNews ? [{ type: 'node-released', nodeId, bootId }] : [];
+    }
     if (known.state !== 'online' || known.fenceBoundMs !== fenceBoundMs) return [up];
     return isProtectedAgain(known, heartbeat, input) ? [{ type: 'node-protected', nodeId, bootId }] : [];
   });
+}
+
+/** That it runs nothing says it of what it knows of: what is looked after since then may have been left running there. */
+function knowsAllLookedAfter({ commitIndex }: Heartbeat, { services }: ManagerInput['state']): boolean {
+  return Object.values(services).every(({ state, addedIndex }) => state === 'ignored' || addedIndex <= commitIndex);
 }
 
 /** Once it knows that the cluster is armed again, it runs nothing without its watchdog. */
