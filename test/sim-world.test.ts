@@ -255,7 +255,7 @@ t.test('what a node does that nobody has decided is seen', async (t) => {
   t.same(rules(world), ['unjustified']);
   world.invariants.operates(host, 'start', 'vm:1', 1);
   t.equal(world.violations.length, 2, 'before it was committed');
-  world.invariants.releases(host);
+  world.invariants.releases(host, index);
   t.ok(rules(world).includes('disarmed'));
 });
 

@@ -57,6 +57,8 @@ export interface Witness {
   readonly watchdogCounts: boolean;
   /** What its store would give to an agent that starts now. */
   readonly stored: DurableRecord | null;
+  /** So much of the log its agent knows to be committed; without an agent, the next one. */
+  readonly commitIndex: number;
   /** Its store was lost, and it has not been brought up to date since: it may have held anything. */
   readonly hasLostStore: boolean;
 }
@@ -126,20 +128,25 @@ export class Invariants {
     if (!on.up) this.violate('acts-after-death', `${sid} begins to run on ${on.name}, which is off`);
   }
 
-  /** What runs there and must not outlive the node's protection: not while disarmed, nor what is ignored or foreign. */
-  watched(node: Witness): string[] {
+  /**
+   * What runs there and must not outlive the node's protection: not while disarmed, nor what is ignored or foreign. What
+   * was ignored there, with the watchdog let go, and is looked after again cannot be protected before the node knows that:
+   * it may be out of reach, or stuck. Until then it is for nobody to start elsewhere, which `runs-twice` looks after.
+   */
+  watched(node: Witness, knownIndex = node.commitIndex): string[] {
     const { services, disarm, nodes } = this.oracle;
     if (disarm?.phase === 'disarmed' || nodes[node.nodeId]?.unprotected) return [];
     return [...node.running].filter((sid) => {
       const service = services[sid];
       if (service === undefined || service.state === 'ignored') return false;
-      return !node.runningByHand.has(sid) || belongsTo(service, node);
+      if (belongsTo(service, node)) return true;
+      return !node.runningByHand.has(sid) && service.addedIndex <= knownIndex;
     });
   }
 
-  /** Its watchdog is disarmed by magic close. */
-  releases(node: Witness): void {
-    const watched = this.watched(node);
+  /** Its watchdog is disarmed by magic close, as an agent has decided that knew the log up to `knownIndex` then. */
+  releases(node: Witness, knownIndex: number): void {
+    const watched = this.watched(node, knownIndex);
     if (watched.length > 0) this.violate('disarmed', `${node.name} disarms while it runs ${watched.join(' ')}`);
   }
 

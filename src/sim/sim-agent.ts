@@ -13,6 +13,8 @@ export interface AgentWatch {
 
 /** The production agent, and the world that looks at it after each event. Nothing of what it does is changed. */
 export class HostedAgent extends Agent {
+  /** So much of the log it knew when it decided to let its watchdog go, which takes a while; null: it does not. */
+  releasingIndex: number | null = null;
   readonly #watch: AgentWatch;
   #record: DurableRecord;
   #protection: string | undefined;
@@ -33,10 +35,12 @@ export class HostedAgent extends Agent {
   override dispatch(event: NodeEvent): void {
     super.dispatch(event);
     this.observe();
-    const { cluster } = this.node;
+    const { cluster, log } = this.node;
     // The watchdog's commands are given in a continuation of a promise.
     const protection = cluster?.protection.state;
-    if (protection !== this.#protection || this.#requests > 0) this.#watch.settle();
+    const isNews = protection !== this.#protection;
+    if (isNews) this.releasingIndex = protection === 'releasing' ? log.record.commitIndex : null;
+    if (isNews || this.#requests > 0) this.#watch.settle();
     this.#protection = protection;
   }
 

@@ -138,6 +138,10 @@ export class SimNode implements Witness {
     return this.disk.record;
   }
 
+  get commitIndex(): number {
+    return (this.agent?.node.log.record ?? this.stored)?.commitIndex ?? 0;
+  }
+
   get hasLostStore(): boolean {
     return this.disk.damaged || this.disk.record?.lost === true;
   }
@@ -420,7 +424,7 @@ export class SimNode implements Witness {
         return this.resetWorks;
       },
       onExpired: () => this.agent?.dispatch({ type: 'watchdog', event: { type: 'expired' } }),
-      onRelease: () => invariants.releases(this),
+      onRelease: () => invariants.releases(this, this.agent?.releasingIndex ?? this.commitIndex),
     });
   }
 
@@ -450,7 +454,7 @@ export class SimNode implements Witness {
   #onOperation(operation: 'start' | 'stop' | 'migrate', sid: string): void {
     const { invariants } = this.#world;
     this.agent?.observe();
-    invariants.operates(this, operation, sid, this.agent?.node.log.record.commitIndex ?? 0);
+    invariants.operates(this, operation, sid, this.commitIndex);
     if (operation === 'start') this.#checkLease(`start of ${sid}`);
   }
 
