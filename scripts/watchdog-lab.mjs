@@ -6,11 +6,21 @@ import { fileURLToPath } from 'node:url';
 import { chooseAccelerator } from './qemu/accelerator.mjs';
 import { parseArguments, usage } from './qemu/arguments.mjs';
 import { cases } from './qemu/cases.mjs';
+import { runCluster } from './qemu/cluster-part.mjs';
 import { runDrivers } from './qemu/driver-part.mjs';
 import { drivers } from './qemu/drivers.mjs';
 import { prepareImages } from './qemu/images.mjs';
 import { installMissing } from './qemu/packages.mjs';
-import { accuracyText, driverTable, progress } from './qemu/report.mjs';
+import {
+  accuracyText,
+  clusterProgress,
+  clusterTable,
+  driverTable,
+  progress,
+  validationProgress,
+  validationTable,
+} from './qemu/report.mjs';
+import { runValidation } from './qemu/validate-part.mjs';
 import { Workshop } from './qemu/workshop.mjs';
 
 const setup = fileURLToPath(new URL('setup', import.meta.url));
@@ -62,19 +72,29 @@ async function main() {
   say(`guests run with ${accel.toUpperCase()}: ${why}`);
   const workshop = new Workshop(images, accel);
   closeAtTheEnd(workshop);
-  const tell = (result) => process.stdout.write(`${progress(result)}\n`);
-  const results = options.parts.includes('drivers') ? await runDrivers(options, workshop, tell) : [];
-  report(results, options, accel, performance.now() - startedMs);
-}
-
-function report(results, { json }, accel, tookMs) {
-  const failed = results.filter(({ failures }) => failures.length > 0).length;
-  process.stdout.write(`\n${driverTable(results)}\n\n${accuracyText(results)}\n`);
-  const total = `${results.length} cases in ${Math.round(tookMs / 1_000)} s`;
-  process.stdout.write(failed === 0 ? `${total}: every expectation held\n` : `${total}: ${failed} FAILED\n`);
-  if (json !== null)
-    writeFileSync(json, `${JSON.stringify({ accel, tookMs: Math.round(tookMs), results }, null, 2)}\n`);
-  process.exit(failed === 0 && results.length > 0 ? 0 : 1);
+  const print = (line) => process.stdout.write(`${line}\n`);
+  const { parts } = options;
+  const results = {
+    drivers: parts.includes('drivers') ? await runDrivers(options, workshop, (each) => print(progress(each))) : [],
+    cluster: parts.includes('cluster')
+      ? await runCluster(options, workshop, (each) => print(clusterProgress(each)))
+      : [],
+    validate: parts.includes('validate')
+      ? await runValidation(options, workshop, (each) => print(validationProgress(each)))
+      : [],
+  };
+  const all = Object.values(results).flat();
+  const failed = all.filter(({ failures }) => failures.length > 0).length;
+  if (options.keepLogs || failed > 0) say(`logs: ${workshop.saveLogs()}`);
+  const tookMs = Math.round(performance.now() - startedMs);
+  if (results.drivers.length > 0) print(`\n${driverTable(results.drivers)}\n\n${accuracyText(results.drivers)}`);
+  if (results.validate.length > 0) print(`\n${validationTable(results.validate)}`);
+  if (results.cluster.length > 0) print(`\n${clusterTable(results.cluster)}`);
+  print(
+    `\n${all.length} runs in ${Math.round(tookMs / 1_000)} s: ${failed === 0 ? 'every expectation held' : `${failed} FAILED`}`,
+  );
+  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ accel, tookMs, ...results }, null, 2)}\n`);
+  process.exit(failed === 0 && all.length > 0 ? 0 : 1);
 }
 
 await main().catch((error) => fail(error.message));

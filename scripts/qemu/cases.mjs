@@ -16,6 +16,11 @@ const grantAgeMs = 2_500;
 /** Not merely stopped: a node that is alone is a quorum, and needs nobody to echo its heartbeats. */
 const endCorosync = 'touch /run/lab/corosync.hold; kill -KILL $(cat /run/lab/corosync.pid)';
 
+/** A shell command that fails if the condition does not come true; less than the lab waits for a command. */
+function untilTrue(condition) {
+  return `for i in $(seq 300); do ${condition} && break; sleep 0.2; done; ${condition}`;
+}
+
 const untilLeaseEnds = ({ leaseMs, petIntervalMs }) => [leaseMs - grantAgeMs - petIntervalMs, leaseMs];
 const atOnce = () => [0, actMs];
 const before = ({ petIntervalMs }) => [-petIntervalMs - actMs, actMs];
@@ -49,7 +54,7 @@ export const cases = [
   {
     name: 'keeper-stalled',
     note: 'its thread alone is stopped',
-    act: 'stall-thread $agent hf-keeper >/run/lab/stall.log 2>&1 & for i in $(seq 50); do grep -q stalled /run/lab/stall.log && break; sleep 0.1; done; grep stalled /run/lab/stall.log',
+    act: `stall-thread $agent hf-keeper >/run/lab/stall.log 2>&1 & ${untilTrue('grep -q stalled /run/lab/stall.log')}`,
     lastPet: before,
   },
   {
@@ -62,8 +67,7 @@ export const cases = [
   {
     name: 'duplicate-held',
     note: 'SIGKILL, not restarted, while another process has the device open too: no close, no pet',
-    prepare:
-      'touch /run/lab/agent.hold; hold-device $agent >/run/lab/hold.log 2>&1 & for i in $(seq 50); do grep -q held /run/lab/hold.log && break; sleep 0.1; done; grep held /run/lab/hold.log',
+    prepare: `touch /run/lab/agent.hold; hold-device $agent >/run/lab/hold.log 2>&1 & ${untilTrue('grep -q held /run/lab/hold.log')}`,
     act: 'kill -KILL $agent',
     lastPet: before,
   },
@@ -77,8 +81,8 @@ export const cases = [
   {
     name: 'clean-stop',
     note: 'SIGTERM, when nothing runs there any more',
-    prepare: 'holdfast disable ocf:witness; touch /run/lab/agent.hold',
-    act: 'for i in $(seq 60); do [ -e /run/lab/witness.pid ] && kill -0 $(cat /run/lab/witness.pid) 2>/dev/null || break; sleep 0.5; done; kill -TERM $agent; for i in $(seq 60); do kill -0 $agent 2>/dev/null || break; sleep 0.5; done; ! kill -0 $agent 2>/dev/null',
+    prepare: `holdfast disable ocf:witness; touch /run/lab/agent.hold; ${untilTrue('holdfast status --json | grep -q \'"lrm": "idle"\'')}`,
+    act: `kill -TERM $agent; ${untilTrue('! kill -0 $agent 2>/dev/null')}`,
     lastPet: null,
     afterwards: 'disarmed',
   },

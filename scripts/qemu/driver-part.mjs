@@ -38,7 +38,7 @@ async function runDriver({ driver, own }, workshop, take) {
     await bench.furnish();
     while (remaining.length > 0) {
       const [kase] = remaining;
-      const result = await bench.run(kase);
+      const result = await runUntilFastEnough(bench, kase);
       take({ driver: driver.name, case: kase.name, ...result });
       remaining.shift();
     }
@@ -49,6 +49,16 @@ async function runDriver({ driver, own }, workshop, take) {
     if (guest !== null) await workshop.stop(guest);
   }
 }
+
+/** A busy host may need longer to restart an agent than a watchdog gives: that shows nothing, so it is tried again. */
+async function runUntilFastEnough(bench, kase) {
+  for (let attempt = 1; ; attempt++) {
+    const result = await bench.run(kase);
+    if (!result.tooSlow || attempt === maxAttempts) return result;
+  }
+}
+
+const maxAttempts = 4;
 
 /** The order of the table. */
 function rank(result) {

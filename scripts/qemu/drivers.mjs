@@ -70,6 +70,20 @@ export const drivers = [
   },
 ];
 
+/** QEMU's default, and that of many boards: counts, and says so, and never resets. */
+export const neverResets = {
+  ...driverNamed('itco'),
+  name: 'itco-noreboot',
+  devices: ['-global', 'ICH9-LPC.noreboot=true'],
+  kappa: null,
+};
+
+export function driverNamed(name) {
+  const driver = drivers.find((each) => each.name === name);
+  if (driver === undefined) throw new Error(`there is no driver ${name}`);
+  return driver;
+}
+
 /** How the agents' budget follows from the bound, as far as the lab has to know it; src/core/budget.ts is the truth. */
 export function expectedTimes(boundMs, kappa) {
   const timeoutS = Math.floor(Math.min(6_000, boundMs / 6) / kappa / 1_000);

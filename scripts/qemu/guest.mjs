@@ -17,8 +17,9 @@ const endMs = 3_000;
 
 /**
  * One QEMU guest. Keeps what was seen of it, each with the host's instant; emits 'seen' with each:
- * { kind: 'event', name }: QEMU's event; 'pet' and 'close' with the driver's function and the error of the clock;
- * 'runs': the witness runs here; 'console': a line of its console.
+ * { kind: 'watchdog' }: the hardware says that it has fired; 'reset': the machine stands still, to be reset, and `by` whom;
+ * 'pet' and 'close' with the driver's function and the error of the clock; 'runs': the witness runs here; 'console',
+ * 'control': a line of that port; 'event': any other event of QEMU's.
  */
 export class Guest extends EventEmitter {
   name;
@@ -29,6 +30,7 @@ export class Guest extends EventEmitter {
   #log;
   #sockets = {};
   #asking = null;
+  #catchResets = false;
   #startedMs = monotonicMs();
   #qmp = new Qmp((event) => this.#onEvent(event));
   #control = new Control((text) => this.#sockets.control.write(text));
@@ -47,7 +49,9 @@ export class Guest extends EventEmitter {
     const names = ['console', 'control', 'observer', 'witness', 'qmp'];
     const sockets = Object.fromEntries(names.map((name) => [name, join(this.directory, name)]));
     const stdio = ['ignore', 'ignore', 'pipe'];
-    this.#process = spawn('qemu-system-x86_64', qemuArguments({ ...machine, sockets }), { stdio });
+    // Before what else this machine does: a guest that waits for a processor cannot restart its agent in time.
+    const qemu = ['-n', '-5', 'qemu-system-x86_64', ...qemuArguments({ ...machine, sockets })];
+    this.#process = spawn('nice', qemu, { stdio });
     this.#process.stderr.on('data', (text) => this.#note('qemu', String(text).trim()));
     this.#ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.once('error', (error) => this.#note('qemu', error.message));
@@ -68,8 +72,14 @@ export class Guest extends EventEmitter {
     return this.#control.run(command, limitMs);
   }
 
+  /** What QEMU itself can do to the machine, `set_link` for instance. */
   qmp(command, args) {
     return this.#qmp.send(command, args);
+  }
+
+  /** As its reset button would. */
+  reset() {
+    this.#onReset('lab', monotonicMs());
   }
 
   /** What was seen from `sinceMs` on, and whether `fits` says yes. */
@@ -126,12 +136,35 @@ export class Guest extends EventEmitter {
   }
 
   #onEvent({ name, atMs, data }) {
-    this.#see({ kind: 'event', name, atMs, data });
+    if (name === 'WATCHDOG') this.#see({ kind: 'watchdog', atMs });
+    else if (name === 'SHUTDOWN' && data.reason === 'guest-reset') this.#onReset('guest', atMs);
+    else this.#see({ kind: 'event', name, atMs, data });
+  }
+
+  /**
+   * QEMU was told to stop the machine where it would be reset: the event then has the instant of the reset, and not the
+   * one a second later when its memory has been loaded anew.
+   */
+  #onReset(by, atMs) {
+    this.#see({ kind: 'reset', by, atMs });
+    this.#catchResets = false;
     // Whoever was asked before is gone.
-    if (name === 'RESET') {
-      this.clock.restart();
-      this.#control.abandon(`${this.name} was reset`);
-    }
+    this.clock.restart();
+    this.#control.abandon(`${this.name} was reset`);
+    this.#goOn().catch((error) => this.#note('qemu', error.message));
+  }
+
+  async #goOn() {
+    await this.#qmp.send('set-action', { reboot: 'reset' });
+    await this.#qmp.send('system_reset');
+    await this.#qmp.send('cont');
+  }
+
+  /** Only of a guest that is up: the firmware resets the machine some ten times more before it boots. */
+  #onAlive() {
+    if (this.#catchResets) return;
+    this.#catchResets = true;
+    this.#qmp.send('set-action', { reboot: 'shutdown' }).catch((error) => this.#note('qemu', error.message));
   }
 
   #take(port, line) {
@@ -143,7 +176,10 @@ export class Guest extends EventEmitter {
 
   #observe(line) {
     const [, question, bootNs] = /^clock (\d+) (\d+)$/.exec(line) ?? [];
-    if (bootNs !== undefined) return this.clock.answered(question, Number(bootNs) / 1e6, monotonicMs());
+    if (bootNs !== undefined) {
+      this.#onAlive();
+      return this.clock.answered(question, Number(bootNs) / 1e6, monotonicMs());
+    }
     const call = line.startsWith('trace ') ? parseTraceLine(line.slice('trace '.length)) : null;
     if (call === null) return this.#note('observer', line);
     const at = this.clock.toHost(call.bootMs);
@@ -165,7 +201,8 @@ export class Guest extends EventEmitter {
 /** What a lab of an hour can see of one guest. */
 const maxSeen = 200_000;
 
-function describe({ kind, name, line, program, data }) {
+function describe({ kind, name, line, program, by, data }) {
   if (kind === 'event') return `${name} ${JSON.stringify(data)}`;
-  return line ?? `${name} by ${program}`;
+  if (kind === 'reset') return `by ${by}`;
+  return line ?? [name, program && `by ${program}`].filter(Boolean).join(' ');
 }

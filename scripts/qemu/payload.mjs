@@ -29,16 +29,21 @@ export function commonFiles(programs) {
   ];
 }
 
-/** What makes this guest a certain node. `driver` as in drivers.mjs; `node` 1 to `nodes`. */
-export function nodeFiles({ driver, node, nodes, boundMs, kappa = driver.kappa, allowUnvalidated = true }) {
+/**
+ * What makes this guest a certain node. `node.driver` as in drivers.mjs, `node.node` 1 to `node.nodes`; `ownReset`: the
+ * agent can reset the machine itself.
+ */
+export function nodeFiles(node) {
+  const { driver, nodes, boundMs, kappa = driver.kappa, allowUnvalidated = true, ownReset = false } = node;
   const text = (path, lines) => ({ path, mode: 0o644, bytes: Buffer.from(`${lines.join('\n')}\n`) });
   const probes = [...driver.pets.map((name) => `pet:${name}`), `close:${driver.close}`];
   return [
     text('lab/settings', [
-      `NODE=node${node}`,
-      `ADDRESS=${nodes > 1 ? `${address(node)}/24` : ''}`,
+      `NODE=node${node.node}`,
+      `ADDRESS=${nodes > 1 ? `${address(node.node)}/24` : ''}`,
       `MODULES='${driver.modules.join(' ')}'`,
       `PROBES='${probes.join(' ')}'`,
+      `OWN_RESET=${ownReset ? 'yes' : ''}`,
     ]),
     text('etc/corosync/corosync.conf', corosyncConf(nodes)),
     text('etc/holdfast/holdfast.toml', [

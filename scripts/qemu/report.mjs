@@ -26,6 +26,58 @@ export function driverTable(results) {
   return table(head, lines);
 }
 
+/** A fault of the cluster in a line, as it ends. */
+export function clusterProgress(result) {
+  const verdict = result.failures.length === 0 ? 'ok    ' : 'FAILED';
+  const facts = result.node === undefined ? [] : [result.node, result.driver, ...clusterFigures(result)];
+  return `${verdict} ${result.fault} ${result.number}: ${facts.join(', ')}${result.failures.map((sentence) => `\n       ${sentence}`).join('')}`;
+}
+
+/** What an operator was told, in a line. */
+export function validationProgress({ driver, step, told, failures }) {
+  return `${failures.length === 0 ? 'ok    ' : 'FAILED'} ${driver} ${step}: ${told}${failures.map((sentence) => `\n       ${sentence}`).join('')}`;
+}
+
+export function validationTable(results) {
+  const lines = results.map(({ driver, step, told, failures }) => [
+    driver,
+    step,
+    told.length > 100 ? `${told.slice(0, 97)}...` : told,
+    failures.length === 0 ? 'ok' : 'FAILED',
+  ]);
+  return table(['driver', 'step', 'told', 'verdict'], lines);
+}
+
+export function clusterTable(results) {
+  const head = ['fault', 'runs', 'failed', 'fault → reset', 'fault → runs again', 'back after'];
+  const names = [...new Set(results.map(({ fault }) => fault))];
+  const lines = names.map((name) => {
+    const own = results.filter(({ fault }) => fault === name);
+    const largest = (key) => {
+      const values = own.flatMap((result) => result[key] ?? []);
+      return values.length === 0 ? '-' : seconds(Math.max(...values));
+    };
+    const failed = own.filter(({ failures }) => failures.length > 0).length;
+    return [
+      name,
+      String(own.length),
+      String(failed),
+      largest('faultToResetMs'),
+      largest('faultToRunsMs'),
+      largest('backMs'),
+    ];
+  });
+  return `${table(head, lines)}\n(the largest of all runs)`;
+}
+
+function clusterFigures({ faultToResetMs, faultToRunsMs, taker, backMs }) {
+  return [
+    `reset after ${seconds(faultToResetMs)}`,
+    `runs on ${taker} after ${seconds(faultToRunsMs)}`,
+    `whole again ${seconds(backMs)} after healing`,
+  ];
+}
+
 /** The largest figures, which say what the table is worth. */
 export function accuracyText(results) {
   const differences = results.flatMap(({ differenceMs }) =>

@@ -16,7 +16,7 @@ const leftOut = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', 
 /** Modules that a guest may load once its root is there. */
 export const guestModules = [
   ...['softdog', 'i6300esb', 'i2c-i801', 'lpc_ich', 'iTCO_wdt', 'ib700wdt', 'ipmi_si', 'ipmi_watchdog'],
-  ...['virtio_net', 'ext4'],
+  ...['virtio_net', 'ext4', 'ramoops'],
 ];
 
 /** Fills `directory` with root.squashfs: Debian, this machine's Node, and the modules of the kernel in `kernel`. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from './command.mjs';
@@ -46,11 +46,19 @@ export class Workshop {
     return join(this.#directory, name);
   }
 
-  /** At once; `keepLogs`: moves nothing away, and says where the logs are. */
-  close(keepLogs = false) {
+  /** Copies the guests' logs to where they stay; the directory. */
+  saveLogs() {
+    const to = mkdtempSync(join(tmpdir(), 'holdfast-qemu-logs-'));
+    for (const name of readdirSync(this.#directory)) {
+      const log = join(this.#directory, name, 'guest.log');
+      if (existsSync(log)) cpSync(log, join(to, `${name}.log`));
+    }
+    return to;
+  }
+
+  /** At once. */
+  close() {
     for (const guest of this.#guests) guest.kill();
-    if (keepLogs) return this.#directory;
     rmSync(this.#directory, { recursive: true, force: true });
-    return null;
   }
 }

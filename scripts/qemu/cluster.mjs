@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { drivers } from './drivers.mjs';
+import { monotonicMs } from './host-clock.mjs';
+import { Hub } from './hub.mjs';
+import { doubleRuns, spansOf } from './spans.mjs';
+
+export const boundMs = 60_000;
+/** Three kinds of hardware; none stops when the kernel does. */
+const members = ['i6300esb', 'ib700', 'itco'];
+/** Three guests at once boot, form a cluster and agree on it, on a busy host without KVM. */
+export const wholeMs = 420_000;
+const pollMs = 2_000;
+const heardWithinMs = 2_000;
+
+/** Three guests with corosync between them, and the witness on one of them. */
+export class Cluster {
+  guests = [];
+  #hub;
+  #workshop;
+
+  constructor(workshop) {
+    this.#workshop = workshop;
+    this.#hub = new Hub(workshop.path('hub'));
+  }
+
+  async start() {
+    this.guests = await Promise.all(members.map((name, i) => this.#startGuest(name, i + 1)));
+    for (const guest of this.guests) await guest.until('boot', 0, isReady, wholeMs);
+    await this.untilWhole();
+    await this.guests[0].sh('holdfast add ocf:witness --agent ocf:holdfast:witness');
+    await this.untilRuns(this.guests);
+  }
+
+  async stop() {
+    await Promise.all(this.guests.map((guest) => this.#workshop.stop(guest)));
+    this.#hub.close();
+  }
+
+  cut(guest) {
+    this.#hub.cut(guest.name);
+  }
+
+  heal(guest) {
+    this.#hub.heal(guest.name);
+  }
+
+  /** The one guest that the witness is heard from; null: none. */
+  whereRuns() {
+    const sinceMs = monotonicMs() - heardWithinMs;
+    return this.guests.find((guest) => guest.find(sinceMs, isRun).length > 0) ?? null;
+  }
+
+  /** When the witness is first heard from one of `guests`, from now on: { guest, atMs }. */
+  untilRuns(guests, limitMs = wholeMs) {
+    const sinceMs = monotonicMs();
+    const heard = (guest) => guest.until('witness', sinceMs, isRun, limitMs).then(({ atMs }) => ({ guest, atMs }));
+    return Promise.any(guests.map(heard)).catch(({ errors }) => {
+      throw errors[0];
+    });
+  }
+
+  /** Every agent says that all of them are online, protected or nothing to protect, and the witness is started. */
+  async untilWhole(limitMs = wholeMs) {
+    const endMs = monotonicMs() + limitMs;
+    for (;;) {
+      const reports = await Promise.all(this.guests.map(statusOf));
+      const missing = reports.flatMap((report, i) => wholeProblem(report, this.guests[i].name));
+      if (missing.length === 0) return;
+      if (monotonicMs() > endMs) throw new Error(`the cluster is not whole: ${missing[0]}`);
+      await sleep(pollMs);
+    }
+  }
+
+  /** Pairs of runs at the same time, since `sinceMs`, as sentences. */
+  doubleRuns(sinceMs) {
+    const instants = (fits) =>
+      Object.fromEntries(this.guests.map((guest) => [guest.name, guest.find(sinceMs, fits).map(({ atMs }) => atMs)]));
+    const pairs = doubleRuns(spansOf(instants(isRun), instants(isReset)));
+    return pairs.map(([one, other]) => `the resource ran on ${one.node} and ${other.node} at once`);
+  }
+
+  async #startGuest(driverName, node) {
+    const driver = drivers.find(({ name }) => name === driverName);
+    const name = `node${node}`;
+    const network = await this.#hub.open(name, node);
+    // One of them may reset itself, as in production; of the others the watchdog has to do it.
+    const settings = { driver, node, nodes: members.length, boundMs, ownReset: node === 1 };
+    const guest = await this.#workshop.start(name, settings, network);
+    guest.driver = driver;
+    return guest;
+  }
+}
+
+export const isRun = ({ kind }) => kind === 'runs';
+export const isReset = ({ kind }) => kind === 'reset';
+export const isPet = ({ kind }) => kind === 'pet';
+export const isReady = ({ kind, line }) => kind === 'control' && line === '0 = 0';
+
+async function statusOf(guest) {
+  try {
+    return JSON.parse(await guest.sh('holdfast status --json'));
+  } catch {
+    return null;
+  }
+}
+
+function wholeProblem(report, name) {
+  if (report === null) return [`${name} does not answer`];
+  const away = report.nodes.filter(({ state }) => state !== 'online').map((node) => `${node.name} is ${node.state}`);
+  const waiting = report.services
+    .filter(({ state }) => state !== 'started')
+    .map(({ sid, state }) => `${sid} is ${state}`);
+  const told = [...away, ...waiting, ...(report.nodes.length === members.length ? [] : ['nodes are missing'])];
+  return told.map((problem) => `${name} says: ${problem}`);
+}
