@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { readBoard } from '../src/host/board.js';
+import { boardClockErrorMs, readBoard } from '../src/host/board.js';
 import type { Validation } from '../src/host/validation-record.js';
 import {
   chooseWatchdog,
@@ -51,7 +51,7 @@ const here = { sys_vendor: 'Here Inc.', product_name: 'Board 1', board_vendor: '
 
 t.test('a hardware watchdog of the core, with its driver', async (t) => {
   const root = fakeRoot(t);
-  root.core(0, { ...i6300esb, state: 'active', timeleft: '7' }, 'i6300esb', 'pci');
+  root.core(0, { ...i6300esb, state: 'active', timeleft: '7' }, 'i6300esb');
   t.same(await findWatchdogs(root.root), {
     watchdogs: [
       {
@@ -75,6 +75,17 @@ t.test('a hardware watchdog of the core, with its driver', async (t) => {
     ],
     notes: [],
   });
+});
+
+t.test('a driver that names no device is the one that uses the core and has made no other watchdog', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  root.core(1, itco, 'iTCO_wdt', 'platform');
+  root.core(2, softdog, 'softdog');
+  const drivers = async () => (await findWatchdogs(root.root)).watchdogs.map(({ driver }) => driver);
+  t.same(await drivers(), ['i6300esb', 'iTCO_wdt', 'softdog']);
+  root.write('sys/module/watchdog/holders/another_wdt', '');
+  t.same(await drivers(), [null, 'iTCO_wdt', 'softdog'], 'or it cannot be told');
 });
 
 t.test('softdog is shown for what it is, and comes after hardware whatever its number', async (t) => {
@@ -175,7 +186,7 @@ t.test('softdog that was told to reset nothing', async (t) => {
 
 t.test('who holds it, systemd with its setting; what systemd holds comes last among hardware', async (t) => {
   const root = fakeRoot(t);
-  root.core(0, { ...i6300esb, state: 'active' }, 'i6300esb', 'pci');
+  root.core(0, { ...i6300esb, state: 'active' }, 'i6300esb');
   root.core(1, itco, 'iTCO_wdt', 'platform');
   root.core(2, softdog, 'softdog');
   root.opens(1, 'systemd', 'dev/watchdog0');
@@ -220,7 +231,7 @@ t.test('softdog is loaded only where there is nothing that could reset the machi
 
 t.test('/dev/watchdog is another name of watchdog0', async (t) => {
   const root = fakeRoot(t);
-  root.core(0, i6300esb, 'i6300esb', 'pci');
+  root.core(0, i6300esb, 'i6300esb');
   const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
   t.equal(watchdogs.length, 1);
   t.equal(find(watchdogs, '/dev/watchdog')?.device, '/dev/watchdog0');
@@ -229,7 +240,7 @@ t.test('/dev/watchdog is another name of watchdog0', async (t) => {
 
 t.test('a verdict belongs to device, driver and board', async (t) => {
   const root = fakeRoot(t);
-  root.core(0, i6300esb, 'i6300esb', 'pci');
+  root.core(0, i6300esb, 'i6300esb');
   root.board(here);
   const trust = async (stateDir: string, kappa: 1 | 2 | null = null, allowUnvalidated = false) => {
     const { device, known } = await findConfiguredWatchdog('auto', stateDir, root.root, noLoading);
@@ -295,7 +306,7 @@ t.test('what did not reset the machine is refused, whatever is allowed', async (
 
 t.test('a damaged verdict is none', async (t) => {
   const root = fakeRoot(t);
-  root.core(0, i6300esb, 'i6300esb', 'pci');
+  root.core(0, i6300esb, 'i6300esb');
   const stateDir = remember(root, verdict);
   for (const text of ['', '{', '{}', JSON.stringify({ ...verdict, kappa: 3 }), 'x'.repeat(2_000_000)]) {
     writeFileSync(join(stateDir, 'watchdog', 'watchdog0.json'), text);
@@ -310,6 +321,15 @@ t.test('the board is named by DMI, else by the device tree', async (t) => {
   t.equal(await readBoard(root.root), 'Small Computer 4');
   root.board({ ...here, board_name: '' });
   t.equal(await readBoard(root.root), 'Here Inc., Board 1');
+});
+
+t.test('how wrong the clock of the board is', async (t) => {
+  const root = fakeRoot(t);
+  t.equal(boardClockErrorMs(1_700_000_000_000, root.root), null);
+  root.write('sys/class/rtc/rtc0/since_epoch', '1700000002\n');
+  t.equal(boardClockErrorMs(1_700_000_000_000, root.root), 2_500);
+  root.write('sys/class/rtc/rtc0/since_epoch', 'x\n');
+  t.equal(boardClockErrorMs(1_700_000_000_000, root.root), null);
 });
 
 t.test('a kernel without any watchdog', async (t) => {

@@ -159,6 +159,7 @@ function wholeRun(): readonly Step[] {
     identity: 'a dog',
     timeoutS: 10,
     bootStatus: 0,
+    boardClockErrorMs: null,
     rounding: [],
     timeLeftS: 9,
     pets,

@@ -110,9 +110,15 @@ t.test('what came back long after is no proof, and neither is a clock that went 
   );
 });
 
-t.test('signs of life that came seldom do not tell', async (t) => {
-  const slow = await verdictIn({ writeMs: (nth) => (nth % 7 === 5 ? 1_500 : 5) });
+t.test('signs of life that came seldom do not tell, unless the machine was back soon', async (t) => {
+  const writeMs = (nth: number) => (nth % 7 === 5 ? 1_700 : 5);
+  const slow = await verdictIn({ writeMs, bootMs: 20_000 });
   t.match(slow.validation, { verdict: 'unfinished', sentence: /storage is too slow, or the machine too busy/ });
+  const soon = await verdictIn({ writeMs, bootMs: 300, boardClockErrorMs: 200 });
+  t.match(soon.validation, { verdict: 'resets', kappa: 1 });
+  t.ok((soon.validation?.uncertaintyMs ?? 0) > 500);
+  t.match((await verdictIn({ writeMs, bootMs: 300, boardClockErrorMs: null })).validation, { verdict: 'unfinished' });
+  t.match((await verdictIn({ writeMs, bootMs: 300, boardClockErrorMs: 5_000 })).validation, { verdict: 'unfinished' });
 });
 
 t.test('the command is killed after the last pet: a reset later proves nothing', async (t) => {
@@ -223,7 +229,8 @@ const natures: fc.Arbitrary<Nature> = fc.record({
   lastLine: fc.constantFrom('lost', 'whole'),
   offMs: fc.integer({ min: 0, max: 1_200_000 }),
   bootMs: fc.integer({ min: 1_000, max: 200_000 }),
-  wallErrorMs: fc.integer({ min: -1_500, max: 1_500 }),
+  wallErrorMs: fc.integer({ min: -1_100, max: 1_100 }),
+  boardClockErrorMs: fc.option(fc.integer({ min: 0, max: 3_000 })),
   rounds: fc.constant((seconds: number) => seconds),
 });
 

@@ -25,7 +25,10 @@ export interface Nature {
   /** From the end of power, or of the operator's patience, to the next boot. */
   readonly offMs: number;
   readonly bootMs: number;
+  /** What the next kernel's time is wrong by. */
   readonly wallErrorMs: number;
+  /** What the board's clock was seen to be wrong by before; null: there is none. */
+  readonly boardClockErrorMs: number | null;
   readonly rounds: (seconds: number) => number | null;
 }
 
@@ -44,6 +47,7 @@ export const kind: Nature = {
   offMs: 30_000,
   bootMs: 4_000,
   wallErrorMs: 0,
+  boardClockErrorMs: 0,
   rounds: (seconds) => seconds,
 };
 
@@ -126,7 +130,7 @@ export class World {
   }
 
   async validate(options: Partial<RunOptions> = {}): Promise<Course> {
-    const { signal, signalMs, nowayout, rounds } = this.#nature;
+    const { signal, signalMs, nowayout, rounds, boardClockErrorMs } = this.#nature;
     const info = { firmware: 0, options: 0, status: 0, pretimeoutS: 0, bootStatus: 0, identity: 'a dog' };
     let end: Course['end'];
     try {
@@ -158,6 +162,7 @@ export class World {
             },
           },
           clock: { bootMs: () => this.#nowMs, wallMs: () => startWallMs + this.#nowMs },
+          boardClockErrorMs: () => boardClockErrorMs,
           sleep: async (ms) => this.#pass(ms),
           append: (step) => this.#append(step),
           say: (text) => void this.said.push(text),

@@ -32,12 +32,13 @@ export function fakeRoot(t: { teardown(run: () => void): void }) {
       symlinkSync('socket:[7]', join(root, `proc/${pid}/fd/3`));
       symlinkSync(join(root, target), join(root, `proc/${pid}/fd/4`));
     },
-    /** A driver of the kernel's watchdog core; `bus` where it has a device of the machine. */
+    /** A driver of the kernel's watchdog core; `bus` where it names its device to the core. */
     core: (number: number, attributes: Readonly<Record<string, string>>, driver: string, bus?: string) => {
       watchdog(`watchdog${number}`, { ...attributes, dev: `511:${number}` });
       device(`watchdog${number}`, 511, number);
       if (number === 0) device('watchdog', 10, 130);
       write(`sys/module/${driver}/refcnt`, '0\n');
+      write(`sys/module/watchdog/holders/${driver}`, '');
       if (bus === undefined) return;
       const folder = join(root, `sys/devices/dog${number}`);
       mkdirSync(folder, { recursive: true });
@@ -68,7 +69,6 @@ const idle = { state: 'inactive', nowayout: '0', bootstatus: '0', pretimeout: '0
 export const i6300esb = {
   ...idle,
   identity: 'i6300ESB timer',
-  options: '0x8180',
   timeout: '30',
   min_timeout: '1',
   max_timeout: '2046',
@@ -77,7 +77,6 @@ export const i6300esb = {
 export const softdog = {
   ...idle,
   identity: 'Software Watchdog',
-  options: '0x8180',
   timeout: '60',
   min_timeout: '1',
   max_timeout: '65535',
@@ -86,8 +85,8 @@ export const softdog = {
 export const itco = {
   ...idle,
   identity: 'iTCO_wdt',
-  options: '0x8180',
   timeout: '30',
-  min_timeout: '2',
-  max_timeout: '613',
+  min_timeout: '0',
+  max_timeout: '0',
+  timeleft: '29',
 };

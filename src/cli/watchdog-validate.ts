@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../core/errors.js';
+import { boardClockErrorMs } from '../host/board.js';
 import { loadConfig } from '../host/config-file.js';
 import { createHostClock } from '../host/host-clock.js';
 import { loadNative } from '../host/native.js';
@@ -134,6 +135,7 @@ async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }
     {
       device: createValidationDevice({ device: begin.device }, native),
       clock: { bootMs: () => native.boottimeMs(), wallMs: () => Date.now() },
+      boardClockErrorMs: () => boardClockErrorMs(Date.now()),
       sleep: (ms) => sleep(ms),
       append: (step) => file.append(step),
       say,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attribute } from './sysfs.js';
 
@@ -13,4 +14,18 @@ export async function readBoard(root = '/'): Promise<string> {
   if (told.length > 0) return told.join(', ');
   const model = await attribute(join(root, '/proc/device-tree'), 'model');
   return model?.replaceAll('\0', '') || 'unknown board';
+}
+
+/**
+ * By how much the board's clock, from which a kernel takes its time at boot, differs from the wall clock, without a sign;
+ * null where there is none. It tells whole seconds, which are taken at their middle.
+ * @param root prefix of /sys; only tests set it
+ */
+export function boardClockErrorMs(wallMs: number, root = '/'): number | null {
+  try {
+    const clockS = Number(readFileSync(join(root, '/sys/class/rtc/rtc0/since_epoch'), 'utf8'));
+    return Number.isSafeInteger(clockS) && clockS > 0 ? Math.abs(clockS * 1_000 + 500 - wallMs) : null;
+  } catch {
+    return null;
+  }
 }

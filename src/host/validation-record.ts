@@ -38,6 +38,8 @@ export const stepSchema = z.discriminatedUnion('step', [
     timeoutS: z.int().positive(),
     /** Before it was armed. */
     bootStatus: z.int().nonnegative(),
+    /** So much does the board's clock, from which the next kernel takes its time, differ from ours; null: no such clock. */
+    boardClockErrorMs: instant.nullable(),
     /** What the driver makes of a timeout; null: it refuses it. */
     rounding: z.array(z.object({ askedS: z.int(), setS: z.int().nullable() })).max(32),
     /** Null: the driver does not tell, or tells 0. */
@@ -165,13 +167,20 @@ export class ValidationFiles {
 
 /** Lines that were not written to their end do not count. */
 export function parseSteps(content: string): readonly Step[] {
-  const lines = content.split('\n').slice(0, -1);
+  const lines = content
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line !== '');
   return lines.map((line) => parsed(stepSchema, line)).filter((step) => step !== undefined);
 }
+
+/** As long as the longest run: a file that does not grow needs one write a step, and no journal of the file system. */
+const runFileBytes = 131_072;
 
 /** The file of a run under way. Synchronous: nothing else may happen before a step is durable. */
 export class RunFile {
   readonly #fd: number;
+  #length = 0;
 
   private constructor(fd: number) {
     this.#fd = fd;
@@ -179,9 +188,9 @@ export class RunFile {
 
   /** Throws errors of the file system. */
   static create(path: string, first: Begin): RunFile {
-    const file = new RunFile(
-      openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_WRONLY, 0o600),
-    );
+    const file = new RunFile(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600));
+    writeSync(file.#fd, '\n'.repeat(runFileBytes));
+    fsyncSync(file.#fd);
     file.append(first);
     const directory = openSync(dirname(path), constants.O_RDONLY);
     fsyncSync(directory);
@@ -191,7 +200,7 @@ export class RunFile {
 
   /** Returns when the step is durable. */
   append(step: Step): void {
-    writeSync(this.#fd, `${JSON.stringify(step)}\n`);
+    this.#length += writeSync(this.#fd, `${JSON.stringify(step)}\n`, this.#length);
     fdatasyncSync(this.#fd);
   }
 

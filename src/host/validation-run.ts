@@ -6,6 +6,8 @@ import type { Step } from './validation-record.js';
 export interface RunPorts {
   readonly device: ValidationDevice;
   readonly clock: { bootMs(): number; wallMs(): number };
+  /** By how much the board's clock differs from `wallMs`, without a sign; null: there is none. */
+  boardClockErrorMs(): number | null;
   sleep(ms: number): Promise<void>;
   /** Returns when the step is durable. */
   append(step: Step): void;
@@ -89,7 +91,17 @@ async function measure(options: RunOptions, ports: RunPorts): Promise<Extract<St
     const durations = await petOften(ports);
     const interruption = ports.wanted();
     if (interruption !== null) return abort(interruption.reason);
-    return { step: 'measured', identity, timeoutS, bootStatus, rounding, timeLeftS, pets: summary(durations) };
+    const boardClockErrorMs = ports.boardClockErrorMs();
+    return {
+      step: 'measured',
+      identity,
+      timeoutS,
+      bootStatus,
+      boardClockErrorMs,
+      rounding,
+      timeLeftS,
+      pets: summary(durations),
+    };
   } catch (error) {
     abort(messageOf(error));
     throw error;

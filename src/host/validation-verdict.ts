@@ -22,9 +22,11 @@ const marginMs = 2_000;
 const tickMs = 1_000;
 /** So many gaps between signs of life before the last one tell how far apart they came. */
 const lastGaps = 32;
-/** Signs of life further apart than this do not tell when the machine went down. */
-const maxSpacingMs = 1_000;
-/** Clocks of boards have a resolution of a second, and the kernel's own is corrected on the way. */
+/** A moment that is known less exactly than this does not tell which expiry it was. */
+const maxUncertaintyMs = 1_500;
+/** Clocks of boards have a resolution of a second; some more for reading them. */
+const boardClockStepMs = 1_200;
+/** Our clock may be set on the way: further back than this, and it bounds nothing. */
 const wallErrorMs = 3_000;
 /** A slow firmware, and a file system check. */
 const maxBootMs = 600_000;
@@ -86,7 +88,8 @@ function find(steps: readonly Step[], begin: Begin, measured: Measured | undefin
   if (begin.bootId === facts.bootId) return unfinished('its command died, and this machine was not reset');
   const silence = silenceOf(steps, pet);
   if (silence === null) return unfinished('the machine went down at the last pet');
-  return judgeReset(silence, measured, facts, facts.bootWallMs - pet.wallMs);
+  const bootedMs = facts.bootWallMs - pet.wallMs;
+  return judgeReset(boundedBy(silence, bootedMs, measured), measured, facts, bootedMs);
 }
 
 function didNotReset(waitedS: number, { timeoutS }: Measured): Finding {
@@ -117,6 +120,14 @@ function silenceOf(steps: readonly Step[], pet: Extract<Step, { step: 'last-pet'
   return { earliestMs: last - pet.endMs, latestMs: last + 2 * spacingMs - pet.startMs, spacingMs };
 }
 
+/** It went down before the next kernel started, as far as the board's clock is right. */
+function boundedBy(silence: Silence, bootedMs: number, { boardClockErrorMs }: Measured): Silence {
+  if (boardClockErrorMs === null) return silence;
+  const latestMs = Math.min(silence.latestMs, bootedMs + boardClockStepMs + boardClockErrorMs);
+  // A clock that contradicts the signs of life bounds nothing.
+  return latestMs < silence.earliestMs ? silence : { ...silence, latestMs };
+}
+
 /** @param bootedMs from the last pet to the start of the kernel that runs now, by the wall clock */
 function judgeReset(silence: Silence, measured: Measured, facts: BootFacts, bootedMs: number): Finding {
   const { earliestMs, latestMs, spacingMs } = silence;
@@ -125,7 +136,7 @@ function judgeReset(silence: Silence, measured: Measured, facts: BootFacts, boot
     `another kernel (boot id ${facts.bootId}) started ${inSeconds(bootedMs)} after the last pet, by the wall clock`,
     bootStatusSentence(measured.bootStatus, facts.bootStatus),
   ];
-  if (spacingMs > maxSpacingMs) {
+  if (latestMs - earliestMs > 2 * maxUncertaintyMs) {
     return unfinished('the storage is too slow, or the machine too busy, to tell when it went down', evidence);
   }
   if (bootedMs < earliestMs - wallErrorMs) {

@@ -103,19 +103,20 @@ export async function readKernelWatchdog(device: string, root = '/'): Promise<Ke
   if (!folder && !(file.isCharacterDevice() && number === miscWatchdog)) {
     throw new HoldfastError('HF_WATCHDOG', `${device} is not a watchdog: name one of /dev/watchdog*`);
   }
-  return folder ? readFolder(folder) : readOldDriver(root);
+  return folder ? readFolder(folder, root) : readOldDriver(root);
 }
 
-async function readFolder(folder: string): Promise<KernelWatchdogState> {
+async function readFolder(folder: string, root: string): Promise<KernelWatchdogState> {
   const number = async (name: string) => (await numberAttribute(folder, name)) ?? 0;
   const identity = (await attribute(folder, 'identity')) || unknownState.identity;
   const active = (await attribute(folder, 'state')) === 'active';
   const nowayout = (await number('nowayout')) === 1;
   const options = await numberAttribute(folder, 'options');
   const driver = await linkedName(join(folder, 'device'), 'driver');
+  const named = identity === softdogIdentity ? 'softdog' : await driverWithoutDevice(root);
   return {
     identity,
-    driver: driver ?? (identity === softdogIdentity ? 'softdog' : null),
+    driver: driver ?? named,
     active,
     timeoutS: await number('timeout'),
     minTimeoutS: await number('min_timeout'),
@@ -127,6 +128,20 @@ async function readFolder(folder: string): Promise<KernelWatchdogState> {
     stopsOnClose: options !== undefined && !nowayout && (options & magicClose) === 0,
     inSysfs: true,
   };
+}
+
+/**
+ * Some drivers (i6300esb) name no device of theirs to the kernel's watchdog core: the module that uses the core and has
+ * made no other watchdog. Null: there is none, or more than one.
+ */
+async function driverWithoutDevice(root: string): Promise<string | null> {
+  const users = await readdir(join(root, '/sys/module/watchdog/holders')).catch((): string[] => []);
+  const linked = new Set<string | undefined>(['softdog']);
+  for (const folder of (await sysfsFolders(root)).values()) {
+    linked.add(await linkedName(join(folder, 'device'), 'driver'));
+  }
+  const [only, ...others] = users.filter((name) => !linked.has(name));
+  return only === undefined || others.length > 0 ? null : only;
 }
 
 async function readOldDriver(root: string): Promise<KernelWatchdogState> {
