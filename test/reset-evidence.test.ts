@@ -226,6 +226,9 @@ t.test('a file of syslog: none, unreadable, and one that does not show where the
   t.match(await readLogFile(await tree({ 'var/log/syslog': 'a line\n' }), nowMs), { missing: /does not show where/ });
   const root = await tree({ 'var/log/syslog/x': '' });
   t.match(await readLogFile(root, nowMs), { missing: /there is none of/ }, 'a directory');
+  const endless = await tree({ 'var/log/x': '' });
+  await symlink('/dev/zero', join(endless, 'var/log/messages'));
+  t.match(await readLogFile(endless, nowMs), { missing: /there is none of/ }, 'a device');
   const huge = await tree({ 'var/log/syslog': `${'z'.repeat(3_000_000)}\nold\n kernel: Linux version 6\n` });
   t.match(await readLogFile(huge, nowMs), { found: { lines: [{ text: 'old' }] } });
 });

@@ -251,6 +251,14 @@ t.test('each cause of a lease that ran out is named, with its beginning', async 
   for (const summary of summaries) t.match(summary, /^self-fenced, most likely: .+ since 2026-11-22 19:59:25 UTC$/);
 });
 
+t.test('an agent that has ended is not said to have fallen silent', async (t) => {
+  const silent = (evidence: ResetEvidence) =>
+    judge(evidence).evidence.some(({ text }) => /was silent from then/.test(text));
+  const log = logUntil(aliveMs + 60_000);
+  t.equal(silent({ ...plainEvidence, log }), true);
+  t.equal(silent({ ...withNotes({ armed: false, ending: gone }), log }), false);
+});
+
 t.test('clocks that contradict each other', async (t) => {
   const report = judge({ ...plainEvidence, bootedMs: aliveMs - 60_000 });
   t.match(report.evidence.at(-1)?.text, /when it booted is not known, for the clocks contradict each other/);
