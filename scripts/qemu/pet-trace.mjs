@@ -5,5 +5,5 @@ export function parseTraceLine(line) {
   const match = /^\s*(.+)-(\d+)\s+\[\d+\]\s+\S+\s+(\d+\.\d+): (pet|close)_(\w+): /.exec(line);
   if (match === null) return null;
   const [, program, pid, seconds, kind, name] = match;
-  return { program, pid: Number(pid), bootMs: Number(seconds) * 1_000, kind, name };
+  return { program, pid: Number(pid), bootMs: Math.round(Number(seconds) * 1e6) / 1e3, kind, name };
 }

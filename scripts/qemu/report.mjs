@@ -4,11 +4,9 @@ import { rangeText, seconds } from './verdict.mjs';
 
 /** A case in a line, as it ends. */
 export function progress(result) {
-  const { driver, case: name, failures } = result;
   const facts = [measuredText(result)];
   if (result.differenceMs !== undefined) facts.push(`${signed(result.differenceMs)} from predicted`);
-  const verdict = failures.length === 0 ? 'ok    ' : 'FAILED';
-  return `${verdict} ${driver} ${name}: ${facts.join(', ')}${failures.map((sentence) => `\n       ${sentence}`).join('')}`;
+  return line(`${result.driver} ${result.case}: ${facts.join(', ')}`, result.failures);
 }
 
 /** Table of all cases on all drivers, in the order of their results. */
@@ -28,14 +26,13 @@ export function driverTable(results) {
 
 /** A fault of the cluster in a line, as it ends. */
 export function clusterProgress(result) {
-  const verdict = result.failures.length === 0 ? 'ok    ' : 'FAILED';
   const facts = result.node === undefined ? [] : [result.node, result.driver, ...clusterFigures(result)];
-  return `${verdict} ${result.fault} ${result.number}: ${facts.join(', ')}${result.failures.map((sentence) => `\n       ${sentence}`).join('')}`;
+  return line(`${result.fault} ${result.number}: ${facts.join(', ')}`, result.failures);
 }
 
 /** What an operator was told, in a line. */
 export function validationProgress({ driver, step, told, failures }) {
-  return `${failures.length === 0 ? 'ok    ' : 'FAILED'} ${driver} ${step}: ${told}${failures.map((sentence) => `\n       ${sentence}`).join('')}`;
+  return line(`${driver} ${step}: ${told}`, failures);
 }
 
 export function validationTable(results) {
@@ -99,6 +96,10 @@ export function table(head, lines) {
   return [text(head), ...lines.map(text)].join('\n');
 }
 
+function line(text, failures) {
+  return [`${failures.length === 0 ? 'ok    ' : 'FAILED'} ${text}`, ...failures].join('\n       ');
+}
+
 function predictedText({ predicted }) {
   if (predicted === undefined) return '?';
   return predicted === null ? 'no reset' : `${predicted.after} + ${rangeText(predicted)}`;
@@ -111,5 +112,5 @@ function measuredText({ predicted, measuredMs, watchedMs, failures }) {
 }
 
 function signed(ms) {
-  return `${ms < 0 ? '-' : '+'}${seconds(Math.abs(ms))}`;
+  return `${ms < 0 ? '-' : '+'}${Math.abs(ms).toFixed(0)} ms`;
 }

@@ -37,9 +37,9 @@ export function outside(value, from, to) {
 }
 
 export function rangeText({ fromMs, toMs }) {
-  return fromMs === toMs ? seconds(fromMs) : `${(fromMs / 1_000).toFixed(2)} to ${seconds(toMs)}`;
+  return fromMs === toMs ? seconds(fromMs) : `${(fromMs / 1_000).toFixed(3)} to ${seconds(toMs)}`;
 }
 
 export function seconds(ms) {
-  return `${(ms / 1_000).toFixed(2)} s`;
+  return `${(ms / 1_000).toFixed(3)} s`;
 }

@@ -1,0 +1,129 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+
+/** What the QEMU lab gives to its guests, and what it is told on its command line. */
+
+const load = (name: string) => import(new URL(`../../scripts/qemu/${name}`, import.meta.url).href);
+
+interface File {
+  readonly path: string;
+  readonly mode: number;
+  readonly bytes: Buffer;
+}
+const cpio: { cpioArchive(entries: readonly unknown[]): Buffer; entriesOf(files: readonly File[]): unknown[] } =
+  await load('cpio.mjs');
+const { splitFrames }: { splitFrames(bytes: Buffer): { readonly frames: readonly Buffer[]; readonly left: Buffer } } =
+  await load('hub.mjs');
+const { nodeFiles }: { nodeFiles(node: object): readonly File[] } = await load('payload.mjs');
+const { Cache }: { Cache: new (dir: string) => { get(kind: string, of: unknown, build: unknown): Promise<string> } } =
+  await load('cache.mjs');
+const { Control } = await load('control.mjs');
+const options: {
+  parseArguments(argv: readonly string[], known: object): Record<string, unknown> | null;
+  isChosen(only: readonly object[], driver: string, name: string): boolean;
+} = await load('arguments.mjs');
+const { drivers } = await load('drivers.mjs');
+
+t.test('other programs unpack our archives', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'qemu-guests-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const files = [
+    { path: 'a/b/odd', mode: 0o755, bytes: Buffer.from('five!') },
+    { path: 'a/empty', mode: 0o600, bytes: Buffer.alloc(0) },
+  ];
+  const archive = cpio.cpioArchive(cpio.entriesOf(files));
+  // The kernel's own unpacker is not at hand; busybox's, cpio's or bsdtar's may be missing, python's never is.
+  const unpack = `
+import sys, os
+data = sys.stdin.buffer.read()
+at = 0
+while True:
+    field = lambda i: int(data[at + 6 + 8 * i: at + 14 + 8 * i], 16)
+    assert data[at:at + 6] == b'070701'
+    mode, size, names = field(1), field(6), field(11)
+    name = data[at + 110: at + 110 + names - 1].decode()
+    start = at + (110 + names + 3) // 4 * 4
+    if name == 'TRAILER!!!': break
+    path = os.path.join(sys.argv[1], name)
+    if mode & 0o170000 == 0o040000: os.mkdir(path)
+    else: open(path, 'wb').write(data[start:start + size]); os.chmod(path, mode & 0o7777)
+    at = start + (size + 3) // 4 * 4
+`;
+  execFileSync('python3', ['-c', unpack, dir], { input: archive });
+  t.equal(readFileSync(join(dir, 'a/b/odd'), 'utf8'), 'five!');
+  t.equal(statSync(join(dir, 'a/b/odd')).mode & 0o777, 0o755);
+  t.equal(statSync(join(dir, 'a/empty')).size, 0);
+});
+
+t.test('frames come out whole, however they came in', async (t) => {
+  const bytes = Buffer.from([0, 0, 0, 2, 7, 8, 0, 0, 0, 1, 9, 0, 0, 0, 3, 1]);
+  const { frames, left } = splitFrames(bytes);
+  t.same(frames, [bytes.subarray(0, 6), bytes.subarray(6, 11)]);
+  t.same(left, bytes.subarray(11));
+  t.same(splitFrames(Buffer.from([0, 0])).left.length, 2);
+});
+
+t.test('a node has its own name and address, and all know all', async (t) => {
+  const text = (node: object, path: string) =>
+    nodeFiles({ driver: drivers[0], boundMs: 60_000, ...node })
+      .find((file) => file.path === path)
+      ?.bytes.toString() ?? '';
+  t.match(text({ node: 2, nodes: 3 }, 'lab/settings'), /NODE=node2\nADDRESS=10\.77\.0\.2\/24/);
+  t.equal(text({ node: 2, nodes: 3 }, 'etc/corosync/corosync.conf').match(/ring0_addr: 10\.77\.0\.\d/g)?.length, 3);
+  t.match(text({ node: 1, nodes: 1 }, 'lab/settings'), /ADDRESS=\n/);
+  const unvalidated = { node: 1, nodes: 1, kappa: null, allowUnvalidated: false };
+  t.notMatch(text(unvalidated, 'etc/holdfast/holdfast.toml'), /kappa/);
+});
+
+t.test('what was interrupted while it was built is not there', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'qemu-cache-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const cache = new Cache(dir);
+  let built = 0;
+  const build = async () => {
+    built += 1;
+  };
+  const failing = async () => {
+    throw new Error('no disk');
+  };
+  await t.rejects(cache.get('root', [1], failing), /no disk/);
+  const first = await cache.get('root', [1], build);
+  t.equal(await cache.get('root', [1], build), first);
+  t.not(await cache.get('root', [2], build), first);
+  t.equal(built, 2, 'once for each');
+});
+
+t.test('commands are answered each by its own output, and none outlives a reset', async (t) => {
+  const sent: string[] = [];
+  const control = new Control((line: string) => sent.push(line));
+  const [one, two, three] = ['a', 'b', 'c'].map((command) => control.run(command, 5_000));
+  t.same(sent, ['1 a\n', '2 b\n', '3 c\n']);
+  for (const line of ['1 | x', '2 | y', '1 | z', '1 = 0', '2 = 3', '9 = 0']) control.take(line);
+  t.equal(await one, 'x\nz');
+  await t.rejects(two, /'b' ended with 3: y/);
+  control.abandon('node1 was reset');
+  await t.rejects(three, /node1 was reset/);
+});
+
+t.test('the command line', async (t) => {
+  const known = { drivers: ['softdog', 'itco'], cases: ['agent-killed'] };
+  const parse = (...argv: string[]) => options.parseArguments(argv, known);
+  t.equal(parse('--help'), null);
+  t.match(parse(), { short: false, parts: ['drivers', 'cluster', 'validate'], times: 10, only: [] });
+  t.match(parse('--short'), { short: true, parts: ['drivers', 'cluster'], times: 1 });
+  t.match(parse('--only', 'softdog/agent-killed,itco'), {
+    only: [
+      { driver: 'softdog', case: 'agent-killed' },
+      { driver: 'itco', case: null },
+    ],
+  });
+  t.throws(() => parse('--only', 'hpwdt'), /'hpwdt', not one of softdog, itco/);
+  t.throws(() => parse('--only', 'itco/sleep'), /'sleep', not one of agent-killed/);
+  t.throws(() => parse('--times', '0'), /--times is '0'/);
+  t.throws(() => parse('--part', 'all'), /--part is 'all'/);
+  t.ok(options.isChosen([{ driver: 'itco', case: null }], 'itco', 'agent-killed'));
+  t.notOk(options.isChosen([{ driver: 'itco', case: null }], 'softdog', 'agent-killed'));
+});

@@ -1,0 +1,168 @@
+import t from 'tap';
+
+/** What the QEMU lab makes of what it sees: the clock of a guest, the kernel's trace, and the verdicts. */
+
+const load = (name: string) => import(new URL(`../../scripts/qemu/${name}`, import.meta.url).href);
+
+interface Clock {
+  ask(hostMs: number): string;
+  answered(question: string, guestMs: number, hostMs: number): void;
+  restart(): void;
+  toHost(guestMs: number): { readonly ms: number; readonly errorMs: number } | null;
+}
+interface Predicted {
+  readonly after: 'pet' | 'act';
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly lastPet: readonly [number, number];
+}
+interface Driver {
+  readonly name: string;
+  readonly kappa: number;
+  resetMs(timeoutS: number): number;
+}
+interface Case {
+  readonly name: string;
+  readonly lastPet: unknown;
+}
+interface Times {
+  readonly timeoutS: number;
+  readonly effectiveMs: number;
+  readonly petIntervalMs: number;
+  readonly leaseMs: number;
+}
+interface Span {
+  readonly node: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+type Seen = {
+  readonly resetMs: number;
+  readonly pets: readonly { readonly atMs: number; readonly errorMs: number }[];
+  readonly actFromMs: number;
+  readonly actToMs: number;
+};
+
+const { GuestClock }: { GuestClock: new () => Clock } = await load('guest-clock.mjs');
+const { parseTraceLine }: { parseTraceLine(line: string): unknown } = await load('pet-trace.mjs');
+const verdicts: {
+  judgeReset(
+    seen: Seen,
+    predicted: Predicted,
+    effectiveMs: number,
+  ): { readonly differenceMs?: number; readonly failures: readonly string[] };
+} = await load('verdict.mjs');
+const { drivers, expectedTimes }: { drivers: readonly Driver[]; expectedTimes(boundMs: number, kappa: number): Times } =
+  await load('drivers.mjs');
+const {
+  cases,
+  predict,
+}: { cases: readonly Case[]; predict(driver: Driver, kase: Case, times: Times): Predicted | null } =
+  await load('cases.mjs');
+const runs: {
+  spansOf(heard: Record<string, readonly number[]>, resets: Record<string, readonly number[]>): Span[];
+  doubleRuns(spans: readonly Span[]): readonly unknown[];
+} = await load('spans.mjs');
+
+t.test('an instant of the guest is known by the best of the answers, and no better', async (t) => {
+  const clock = new GuestClock();
+  t.equal(clock.toHost(5), null, 'nothing was answered');
+  const slow = clock.ask(1_000);
+  const quick = clock.ask(1_100);
+  clock.answered(quick, 100, 1_102);
+  clock.answered(slow, 90, 1_140);
+  t.same(clock.toHost(100), { ms: 1_101, errorMs: 1 }, 'the middle of the shorter exchange, half of it wrong at most');
+  t.ok((clock.toHost(100_100)?.errorMs ?? 0) > 40, 'clocks run apart');
+  clock.answered('77', 100, 1_150);
+  t.equal(clock.toHost(100)?.ms, 1_101, 'an answer to a question of another boot says nothing');
+  clock.restart();
+  t.equal(clock.toHost(100), null, 'a new boot has a new clock');
+});
+
+t.test('the trace tells pets and closes, and by whom', async (t) => {
+  const line = '       hf-keeper-133     [000] d.Z..    17.584123: pet_softdog_ping: (softdog_ping+0x0/0x50 [softdog])';
+  const pet = { program: 'hf-keeper', pid: 133, bootMs: 17_584.123, kind: 'pet', name: 'softdog_ping' };
+  t.match(parseTraceLine(line), pet);
+  const close =
+    '  some-prog-x-9   [001] .....     3.000000: close_watchdog_release: (watchdog_release+0x0/0xf0 [watchdog])';
+  t.match(parseTraceLine(close), { program: 'some-prog-x', pid: 9, kind: 'close', name: 'watchdog_release' });
+  t.equal(parseTraceLine('CPU:0 [LOST 12 EVENTS]'), null);
+});
+
+t.test('the laws of the hardware, as they were measured elsewhere', async (t) => {
+  const resetMs = (name: string, timeoutS: number) => drivers.find((each) => each.name === name)?.resetMs(timeoutS);
+  t.equal(Math.round(resetMs('i6300esb', 60) ?? 0), 60_398);
+  t.equal(resetMs('itco', 10), 19_200);
+  t.equal(resetMs('itco', 3), 6_000);
+  t.equal(resetMs('ib700', 5), 6_000);
+  t.equal(resetMs('ipmi', 10), 10_000);
+});
+
+t.test('no driver resets later than the budget of its kappa says, by more than a hundredth', async (t) => {
+  for (const driver of drivers) {
+    for (const boundMs of [36_000, 60_000]) {
+      const times = expectedTimes(boundMs, driver.kappa);
+      t.ok(driver.resetMs(times.timeoutS) <= times.effectiveMs * 1.01, `${driver.name}, ${boundMs}`);
+    }
+  }
+});
+
+const times = { timeoutS: 6, effectiveMs: 6_000, petIntervalMs: 2_000, leaseMs: 16_000 };
+const softdog: Driver = { name: 'softdog', kappa: 1, resetMs: (timeoutS) => timeoutS * 1_000 };
+
+function predicted(name: string): Predicted {
+  const kase = cases.find((each) => each.name === name);
+  const prediction = kase && predict(softdog, kase, times);
+  if (!prediction) throw new Error(`${name} predicts no reset`);
+  return prediction;
+}
+
+function judge(name: string, resetMs: number, lastPetMs: number) {
+  const pets = [lastPetMs - 2_000, lastPetMs].map((atMs) => ({ atMs, errorMs: 1 }));
+  return verdicts.judgeReset({ resetMs, pets, actFromMs: 100_000, actToMs: 100_010 }, predicted(name), 6_000);
+}
+
+t.test('a reset is judged by the last pet, and that by the act', async (t) => {
+  t.same(judge('agent-stopped', 105_000, 99_000).failures, []);
+  t.equal(judge('agent-stopped', 105_499, 99_000).differenceMs, 499);
+  t.match(judge('agent-stopped', 105_600, 99_000).failures, [
+    /^reset 6\.600 s after the pet/,
+    /agent counts on 6\.000 s/,
+  ]);
+  t.match(judge('agent-stopped', 104_400, 99_000).failures, [/^reset 5\.400 s after the pet/]);
+  t.match(judge('agent-stopped', 108_000, 102_000).failures, [/^last pet 1\.990 s after the act/], 'it pets on');
+  t.same(judge('agent-killed', 106_005, 100_005).failures, []);
+  t.match(judge('agent-killed', 105_000, 99_000).failures, [/^last pet -1\.010 s after/], 'the close was no pet');
+});
+
+t.test('no pet after the end of the lease is forgiven', async (t) => {
+  t.same(judge('stop-petting', 121_900, 115_900).failures, []);
+  t.match(judge('stop-petting', 122_100, 116_100).failures, [/^last pet 16\.090 s after the act/]);
+  t.same(judge('own-reset', 115_000, 114_000).failures, []);
+  t.match(judge('own-reset', 116_600, 114_000).failures, [/^reset 16\.590 s after the act/]);
+});
+
+t.test('a reset without a pet before it is no measurement', async (t) => {
+  const seen = { resetMs: 5, pets: [{ atMs: 6, errorMs: 0 }], actFromMs: 1, actToMs: 2 };
+  t.match(verdicts.judgeReset(seen, predicted('agent-killed'), 6_000).failures, [/no pet/]);
+});
+
+t.test('cases that have no reset predict none', async (t) => {
+  const none = cases.filter((kase) => predict(softdog, kase, times) === null).map(({ name }) => name);
+  t.same(none, ['agent-restarted', 'clean-stop']);
+});
+
+const heardFrom = (fromMs: number, toMs: number) =>
+  Array.from({ length: Math.floor((toMs - fromMs) / 100) + 1 }, (_, i) => fromMs + i * 100);
+
+t.test('a resource that moves runs once, one that is heard from two nodes in turn runs twice', async (t) => {
+  const moved = { a: heardFrom(0, 10_000), b: heardFrom(12_000, 20_000) };
+  t.same(runs.doubleRuns(runs.spansOf(moved, {})), []);
+  const twice = { a: heardFrom(0, 10_000), b: heardFrom(9_900, 20_000) };
+  t.equal(runs.doubleRuns(runs.spansOf(twice, {})).length, 1);
+  const back = { a: [...heardFrom(0, 10_000), ...heardFrom(16_000, 17_000)], b: heardFrom(11_000, 15_000) };
+  t.same(runs.doubleRuns(runs.spansOf(back, {})), [], 'silence in between');
+  const silent = { a: [...heardFrom(0, 10_000), ...heardFrom(14_000, 15_000)], b: heardFrom(11_000, 13_000) };
+  t.equal(runs.doubleRuns(runs.spansOf(silent, {})).length, 1, 'too short to be a new run');
+  t.same(runs.doubleRuns(runs.spansOf(silent, { a: [10_500] })), [], 'but not if it was reset meanwhile');
+});
