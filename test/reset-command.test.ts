@@ -7,7 +7,7 @@ import t from 'tap';
 import { createStatusServer } from '../src/api/status-server.js';
 import { HoldfastError } from '../src/core/errors.js';
 import { FakeAgentControl } from './fake-agent-control.js';
-import { plainEvidence, quorumLost, reportOf, wellNotes, withNotes } from './reset-samples.js';
+import { plainEvidence, quorumLost, reportOf, shortLog, wellNotes, withNotes } from './reset-samples.js';
 
 /** `holdfast why` and the routes behind it. */
 
@@ -47,7 +47,7 @@ function why(args: readonly string[], socket = socketPath): Promise<Ended> {
   return new Promise((resolve) => child.once('close', (exitCode) => resolve({ exitCode, ...text })));
 }
 
-const fenced = reportOf(withNotes({ trouble: quorumLost }));
+const fenced = { ...reportOf(withNotes({ trouble: quorumLost })), lastLines: shortLog.lines };
 const lost = reportOf(plainEvidence);
 
 t.test('nothing known', async (t) => {
@@ -73,7 +73,9 @@ t.test('to acknowledge needs the right to change', async (t) => {
   uid = 4_711;
   t.match(await why(['--ack']), { exitCode: 6, stderr: /only root and members of the admin group/ });
   t.match(await why([]), { exitCode: 0 }, 'to look does not');
+  t.strictSame(JSON.parse((await why(['--json'])).stdout).resets[0].lastLines, [], 'but at lines of the log');
   uid = 0;
+  t.match(JSON.parse((await why(['--json'])).stdout).resets[0].lastLines, [{ text: 'cron: a line' }]);
   control.refusal = new HoldfastError('HF_STORE', 'the disk is full');
   t.match(await why(['--ack', '--json']), { exitCode: 1, stdout: /HF_STORE/ });
   control.refusal = null;

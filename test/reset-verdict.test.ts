@@ -162,11 +162,20 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     },
     'orderly-reboot - open | power-loss',
   ],
-  ['a reboot, by the journal alone', { ...plainEvidence, log: orderlyLog }, 'orderly-reboot - certain |'],
+  [
+    'a reboot, by the journal of a node that ran nothing',
+    { ...withNotes({ armed: false }), log: orderlyLog },
+    'orderly-reboot - certain |',
+  ],
+  [
+    'a reboot, by the journal, and an agent that nobody had ended',
+    { ...plainEvidence, log: orderlyLog },
+    'orderly-reboot - likely | power-loss',
+  ],
   [
     'a reboot while the lease ran out',
     { ...withNotes({ trouble: quorumLost }), log: orderlyLog },
-    'orderly-reboot - likely | self-fenced',
+    'orderly-reboot - likely | power-loss self-fenced',
   ],
   [
     'a reboot that the agent did not end for, by the others',

@@ -43,8 +43,9 @@ const rows: readonly Row[] = [
   {
     when: ({ logOrderly }) => logOrderly,
     verdict: orderly,
-    certainty: ({ lapsed, causedReset }) => (lapsed === null && causedReset !== true ? 'certain' : 'likely'),
-    alternatives: (facts) => [...hungShutdown(facts), ...whileGoingDown(facts)],
+    certainty: (facts) =>
+      facts.lapsed === null && facts.causedReset !== true && !isUnended(facts) ? 'certain' : 'likely',
+    alternatives: (facts) => [...unended(facts), ...hungShutdown(facts), ...whileGoingDown(facts)],
   },
   {
     when: ({ released, causedReset }) => released && causedReset !== true,
@@ -142,6 +143,15 @@ function hungShutdown({ causedReset, armed }: ResetFacts): readonly Alternative[
   }
   if (!armed || causedReset === false) return [];
   return [{ verdict: 'watchdog-fired', why: 'the watchdog was left armed, and cannot tell whether it has fired' }];
+}
+
+/** A machine that goes down in order ends its agent first. */
+function isUnended({ armed, ending }: ResetFacts): boolean {
+  return armed && ending === null;
+}
+
+function unended(facts: ResetFacts): readonly Alternative[] {
+  return isUnended(facts) ? [powerLoss('the agent had not been ended: only the log may have been')] : [];
 }
 
 function whileGoingDown({ lapsed }: ResetFacts): readonly Alternative[] {

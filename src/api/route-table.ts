@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentControl, Mutation } from '../agent/control.js';
+import type { ResetsReport } from '../agent/reset-record.js';
 import { HoldfastError } from '../core/errors.js';
 import { nearestName } from '../core/nearest-name.js';
 import { serverLimits } from './limits.js';
@@ -31,7 +32,7 @@ interface Named {
 /** A look. */
 export interface ReadRoute extends Named {
   readonly method: 'GET';
-  readonly read: (control: AgentControl, name: string, query: URLSearchParams) => unknown;
+  readonly read: (control: AgentControl, name: string, query: URLSearchParams, mayChange: () => boolean) => unknown;
   /** Names of what may stand behind the `?`. */
   readonly query: readonly string[];
   /** What is committed, as far as this node knows. */
@@ -87,7 +88,7 @@ export const routes: readonly Route[] = [
   local('/v1/timing', 'the budget of times', (control) => control.timing()),
   { method: 'GET', path: '/v1/events', description: 'server-sent events', events: true },
   read('/v1/decisions', 'what was decided lately, newest first; ?limit=N', decisions, ['limit']),
-  local('/v1/resets', 'why this node was reset, newest first', (control) => control.resets()),
+  local('/v1/resets', 'why this node was reset, newest first', resets),
   {
     method: 'POST',
     path: '/v1/resets/acknowledge',
@@ -151,6 +152,13 @@ function decisions(control: AgentControl, _name: string, query: URLSearchParams)
     throw new HoldfastError('HF_ARGUMENT', `limit must be an integer from 1 to ${serverLimits.decisions}`);
   }
   return { decisions: control.decisions(limit) };
+}
+
+/** Lines of the machine's log are not for everybody who may look at the cluster. */
+function resets(control: AgentControl, _name: string, _query: URLSearchParams, mayChange: () => boolean): ResetsReport {
+  const report = control.resets();
+  if (mayChange()) return report;
+  return { ...report, resets: report.resets.map((reset) => ({ ...reset, lastLines: [] })) };
 }
 
 async function acknowledgeResets(control: AgentControl, body: unknown): Promise<{ readonly acknowledged: number }> {

@@ -127,7 +127,7 @@ function staleness(control: AgentControl): Readonly<Record<string, string>> {
 
 /**
  * Answers one request.
- * @param mayChange asked once, and only for a change
+ * @param mayChange asked at most once: for a change, and for what not everybody may read
  * @throws what the answer should be instead
  */
 export async function serve(
@@ -150,7 +150,7 @@ export async function serve(
     if (method === 'HEAD') response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
     else context.events.attach(response);
   } else if ('read' in route) {
-    const answer = await route.read(context.control, name, query);
+    const answer = await route.read(context.control, name, query, mayChange);
     sendJson(response, 200, answer, route.replicated ? staleness(context.control) : {});
   } else {
     const body = await readJson(request);
