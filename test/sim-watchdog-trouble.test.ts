@@ -26,3 +26,16 @@ t.test('a node whose watchdog could not be armed is of use again once it can', a
   );
   t.same(world.violations, []);
 });
+
+t.test('a device that was only opened is no protection, and its counting says nothing of what could run', async (t) => {
+  const world = new World({ seed: 5, nodes: [{ nodeId: 1, name: 'node1' }] });
+  const node = world.node(1);
+  node.device?.open();
+  t.ok(node.device?.counts);
+  t.notOk(node.watchdogCounts);
+  node.device?.setTimeout(3);
+  t.ok(node.watchdogCounts);
+  node.device?.stop();
+  node.device?.open();
+  t.notOk(node.watchdogCounts, 'told anew after each start');
+});

@@ -53,7 +53,7 @@ export interface Witness {
   readonly running: ReadonlySet<string>;
   /** Of that, what nobody who is under test has started. */
   readonly runningByHand: ReadonlySet<string>;
-  /** Its watchdog counts, or a process could pet it. */
+  /** Its watchdog counts, by a timeout that was given to it. */
   readonly watchdogCounts: boolean;
   /** What its store would give to an agent that starts now. */
   readonly stored: DurableRecord | null;

@@ -131,7 +131,7 @@ export class SimNode implements Witness {
   }
 
   get watchdogCounts(): boolean {
-    return this.device?.counts ?? false;
+    return this.device?.countsAsTold ?? false;
   }
 
   get stored(): DurableRecord | null {

@@ -24,6 +24,8 @@ export class SimWatchdogDevice {
   /** True time of the last pet; meaningless while it does not count. */
   petMs = 0;
   counts = false;
+  /** It was given a timeout since it was started. */
+  #told = false;
   timeoutS = defaultTimeoutS;
   /** What does not work with it; null: everything does. */
   trouble: WatchdogTrouble | null = null;
@@ -49,7 +51,13 @@ export class SimWatchdogDevice {
   /** Also a pet. */
   setTimeout(seconds: number): void {
     this.timeoutS = seconds;
+    this.#told = true;
     this.pet();
+  }
+
+  /** Opened for an arming that then fails, it counts as well, from its own timeout: nothing was ever started under it. */
+  get countsAsTold(): boolean {
+    return this.counts && this.#told;
   }
 
   pet(): void {
@@ -61,6 +69,7 @@ export class SimWatchdogDevice {
   /** By magic close, by power loss, or because it has fired. */
   stop(): void {
     this.counts = false;
+    this.#told = false;
     this.timeoutS = defaultTimeoutS;
   }
 
