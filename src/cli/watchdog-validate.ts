@@ -20,7 +20,7 @@ import { createValidationDevice } from '../host/validation-device.js';
 import { type Begin, type RunFile, type Validation, ValidationFiles } from '../host/validation-record.js';
 import { type Interruption, minValidationTimeoutS, type RunEnd, runValidation } from '../host/validation-run.js';
 import { ValidationWitness } from '../host/validation-witness.js';
-import { find, findConfiguredWatchdog, type KnownWatchdog, knownWatchdogs } from '../host/watchdog-choice.js';
+import { findConfiguredWatchdog, type KnownWatchdog } from '../host/watchdog-choice.js';
 import type { CommonOptions } from './commands.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
 import { paintFor, print, printJson, warn } from './output.js';
@@ -44,8 +44,8 @@ export async function validateWatchdog(device: string | undefined, options: Vali
   const files = new ValidationFiles(stateDir);
   const before = await completeValidation(files, Date.now());
   if (before.outcome !== 'none') return tell(before, options);
+  if (options.result) return tellLast(device, files, options);
   const configured = watchdog.kind === 'kernel' ? watchdog.device : 'auto';
-  if (options.result) return tellLast(device ?? configured, stateDir, options);
   const { known, board } = await findConfiguredWatchdog(device ?? configured, stateDir);
   if (known === null)
     throw new HoldfastError(
@@ -176,14 +176,18 @@ class Signals {
   }
 }
 
-async function tellLast(device: string, stateDir: string, options: ValidateOptions): Promise<ExitCode> {
-  const known = device === 'auto' ? null : find((await knownWatchdogs(stateDir)).watchdogs, device);
-  const results = await new ValidationFiles(stateDir).results();
-  const latest = results.toSorted((a, b) => a.when.localeCompare(b.when)).at(-1);
-  const validation = device === 'auto' ? latest : (known?.validation ?? known?.foreign?.validation);
-  if (validation === undefined)
-    throw new HoldfastError('HF_NOT_FOUND', 'no watchdog of this machine was ever validated');
-  return tell({ outcome: 'verdict', validation }, options);
+async function tellLast(
+  device: string | undefined,
+  files: ValidationFiles,
+  options: ValidateOptions,
+): Promise<ExitCode> {
+  const results = (await files.results()).filter((result) => device === undefined || result.device === device);
+  const last = results.toSorted((a, b) => a.when.localeCompare(b.when)).at(-1);
+  if (last !== undefined) return tellVerdict(last, options.json);
+  throw new HoldfastError(
+    'HF_NOT_FOUND',
+    `${device ?? 'no watchdog of this machine'} was ${device === undefined ? 'ever' : 'never'} validated`,
+  );
 }
 
 async function tell(completion: Completion, { json }: ValidateOptions): Promise<ExitCode> {

@@ -1,0 +1,237 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import type { StatusReport } from '../src/agent/status.js';
+import { createStatusServer } from '../src/api/status-server.js';
+import { plain } from '../src/cli/render.js';
+import { renderValidation, renderWatchdogs } from '../src/cli/render-watchdogs.js';
+import { refusalOfAgent, refusalOfDevice, refusalOfStore, refuseIfInUse } from '../src/cli/validation-refusals.js';
+import { type ClusterState, emptyState } from '../src/core/cluster-state.js';
+import { blankRecord } from '../src/core/log.js';
+import { FileStore } from '../src/host/file-store.js';
+import { processStart, readBootId } from '../src/host/validation-completion.js';
+import type { Step, Validation } from '../src/host/validation-record.js';
+import { chooseWatchdog, knownWatchdogs } from '../src/host/watchdog-choice.js';
+import { FakeAgentControl, healthyReport } from './fake-agent-control.js';
+import { fakeRoot, i6300esb, softdog } from './watchdog-trees.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'holdfast-cli-watchdog-'));
+t.teardown(() => rmSync(directory, { recursive: true }));
+
+const idle: StatusReport = {
+  ...healthyReport,
+  watchdog: { ...healthyReport.watchdog, state: 'idle' },
+  services: [],
+  nodes: healthyReport.nodes.map((node) => ({ ...node, services: 0, lrm: 'idle' as const })),
+};
+
+/** A service that may be where it says, as far as this matters. */
+function stateWith(service: { readonly bootId: string | null; readonly targetBootId: string | null }): ClusterState {
+  const state = emptyState();
+  Object.assign(state.services, { 'ocf:web': { sid: 'ocf:web', ...service } });
+  return state;
+}
+
+t.test('a node on which something may run is not reset', (t) => {
+  t.equal(refusalOfAgent(idle), null);
+  const [web] = healthyReport.services;
+  if (web === undefined) throw new Error('a service is needed');
+  for (const state of ['started', 'request_start', 'freeze', 'ignored', 'error', 'fence']) {
+    const refusal = refusalOfAgent({ ...idle, services: [{ ...web, state, node: 'node1' }] });
+    t.match(refusal, /^ocf:web may run on this node, and validating a watchdog resets it: .*maintenance enable/, state);
+  }
+  t.match(
+    refusalOfAgent({ ...idle, services: [{ ...web, state: 'migrate', node: 'node2', target: 'node1' }] }),
+    /ocf:web/,
+  );
+  t.equal(refusalOfAgent({ ...idle, services: [{ ...web, state: 'started', node: 'node2', target: null }] }), null);
+  t.equal(refusalOfAgent({ ...idle, services: [{ ...web, state: 'stopped', node: 'node1', target: null }] }), null);
+  for (const own of [{ services: 1 }, { lrm: 'active' as const }]) {
+    const nodes = idle.nodes.map((node) => (node.nodeId === 1 ? { ...node, ...own } : node));
+    t.match(refusalOfAgent({ ...idle, nodes }), /resources may run on this node/);
+  }
+  t.match(refusalOfAgent({ ...idle, local: { ...idle.local, name: null } }), /may run/, 'or it cannot be told');
+  t.match(
+    refusalOfAgent({ ...idle, watchdog: { ...idle.watchdog, state: 'armed' } }),
+    /the agent has .* open \(armed\)/,
+  );
+  t.equal(refusalOfAgent({ ...idle, watchdog: { ...idle.watchdog, state: 'refused' } }), null);
+  t.end();
+});
+
+t.test('without an agent, its store tells what was started in this boot', (t) => {
+  t.equal(refusalOfStore([], 'now'), null);
+  t.equal(
+    refusalOfStore([stateWith({ bootId: 'before', targetBootId: null })], 'now'),
+    null,
+    'a former boot runs nothing',
+  );
+  t.match(refusalOfStore([stateWith({ bootId: 'now', targetBootId: null })], 'now'), /^ocf:web may run/);
+  t.match(refusalOfStore([emptyState(), stateWith({ bootId: 'x', targetBootId: 'now' })], 'now'), /^ocf:web may run/);
+  t.end();
+});
+
+t.test('the agent is asked, else its store', async (t) => {
+  const socket = join(directory, 'socket');
+  const stateDir = join(directory, 'state');
+  const conflict = { code: 'HF_CONFLICT' };
+  t.equal(await refuseIfInUse(socket, stateDir, 'now'), null, 'there was never an agent here');
+  const store = new FileStore(stateDir);
+  await store.load();
+  const snapshot = { index: 4, state: stateWith({ bootId: 'now', targetBootId: null }) };
+  await store.save({ ...blankRecord(false), valid: true, snapshot, commitIndex: 4 });
+  writeFileSync(join(stateDir, 'log'), 'damaged');
+  await t.rejects(refuseIfInUse(socket, stateDir, 'now'), { ...conflict, message: /its store is damaged/ });
+  const control = new FakeAgentControl();
+  control.report = idle;
+  const log = { warn: () => undefined, error: () => undefined };
+  const peerCredentials = () => ({ pid: process.pid, uid: 0, gid: 0 });
+  const server = createStatusServer({ socketPath: socket, control, peerCredentials, log });
+  await server.listen();
+  t.teardown(() => server.close());
+  t.match(await refuseIfInUse(socket, stateDir, 'now'), { local: { name: 'node1' } });
+  control.report = healthyReport;
+  await t.rejects(refuseIfInUse(socket, stateDir, 'now'), { ...conflict, message: /ocf:web may run on this node/ });
+  control.report = { ...idle, local: { ...idle.local, name: null } };
+  await t.rejects(
+    refuseIfInUse(socket, stateDir, 'now'),
+    { ...conflict, message: /damaged/ },
+    'an agent that knows nothing',
+  );
+});
+
+t.test('a device that somebody holds, or that is known to reset nothing', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  const known = async () => (await knownWatchdogs('/nowhere', root.root)).watchdogs.map(refusalOfDevice);
+  t.same(await known(), [null]);
+  root.opens(1, 'systemd', 'dev/watchdog0');
+  t.match(await known(), [/cannot validate \/dev\/watchdog0: held by pid 1 \(systemd, RuntimeWatchdogSec=30\)/]);
+  const soft = fakeRoot(t);
+  soft.core(0, softdog, 'softdog');
+  soft.kernelSays('softdog: initialized. soft_noboot=1 soft_margin=60 sec soft_panic=0 (nowayout=0)');
+  t.match((await knownWatchdogs('/nowhere', soft.root)).watchdogs.map(refusalOfDevice), [/soft_noboot/]);
+  const stops = fakeRoot(t);
+  stops.core(0, { ...i6300esb, options: '0x8080' }, 'i6300esb');
+  t.match((await knownWatchdogs('/nowhere', stops.root)).watchdogs.map(refusalOfDevice), [/stops when the agent dies/]);
+});
+
+const validation: Validation = {
+  ...{ run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'i6300esb', kind: 'hardware' },
+  ...{
+    identity: 'i6300ESB timer',
+    board: 'unknown board',
+    when: '2026-11-22T10:00:00.000Z',
+    timeoutAskedS: 10,
+    timeoutS: 10,
+  },
+  ...{ verdict: 'resets', kappa: 1, measuredMs: 10_100, uncertaintyMs: 250, sentence: 'it reset this machine' },
+  evidence: ['one', 'two\u001b[31m'],
+  rounding: [
+    { askedS: 2, setS: null },
+    { askedS: 5, setS: 6 },
+    { askedS: 6, setS: 6 },
+  ],
+  ...{ timeLeftS: 9, pets: { count: 50, medianMs: 0.1234, maxMs: 1.5 } },
+};
+
+t.test('what people read', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, { ...i6300esb, state: 'active', timeleft: '7', identity: 'evil\u001b[31m' }, 'i6300esb');
+  root.core(1, softdog, 'softdog');
+  root.write('state/watchdog/watchdog0.json', JSON.stringify(validation));
+  root.write('state/watchdog/watchdog1.json', JSON.stringify({ ...validation, device: '/dev/watchdog1' }));
+  root.opens(12, 'watchdogd', 'dev/watchdog1');
+  const all = await knownWatchdogs(join(root.root, 'state'), root.root);
+  const text = renderWatchdogs({ ...all, choice: chooseWatchdog(all.watchdogs) }, plain).join('\n');
+  t.notOk(text.includes('\u001b'));
+  t.match(
+    text,
+    /^board unknown board\n\/dev\/watchdog0\n\tevil\\x1b\[31m, driver i6300esb\n\tcounting, 7 s left, timeout 30 s \(1 to 2046\)/,
+  );
+  t.match(text, /resets this machine, after 10\.1 s ± 0\.3 s of 10 s, kappa 1 \(validated 2026-11-22T10:00/);
+  t.match(text, /Software Watchdog, driver softdog \(not hardware: a hung kernel is not reset\)/);
+  t.match(text, /open by pid 12 \(watchdogd\)/);
+  t.match(text, /a verdict that does not count \(it was validated with the driver i6300esb\)/);
+  t.match(text, /the agent takes \/dev\/watchdog0: hardware; validated; before \/dev\/watchdog1$/);
+  const told = renderValidation(validation, plain).join('\n');
+  t.match(
+    told,
+    /timeouts: 2 s refused, 5 s becomes 6 s\n\ttime left after a pet: 9 s\n\ta pet takes 0\.123 ms, at most 1\.500 ms of 50$/,
+  );
+  t.notOk(told.includes('\u001b'));
+});
+
+const binary = fileURLToPath(new URL('../src/cli/holdfast.js', import.meta.url));
+const stateDir = join(directory, 'cli');
+const config = join(directory, 'holdfast.toml');
+writeFileSync(config, `stateDir = "${stateDir}"\n[watchdog]\ndevice = "/dev/watchdog-none"\n`);
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function holdfast(...args: readonly string[]): Promise<Ended> {
+  const socket = ['--socket', join(directory, 'no-agent')];
+  return new Promise((resolve) => {
+    execFile(process.execPath, [binary, ...socket, 'watchdog', ...args, '--config', config], (error, stdout, stderr) =>
+      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    );
+  });
+}
+
+t.test('the commands', async (t) => {
+  t.match(await holdfast('list'), {
+    code: 0,
+    stdout: /the agent takes \/dev\/watchdog-none: named in the configuration, but it is not there/,
+  });
+  const list = JSON.parse((await holdfast('list', '--json')).stdout);
+  t.match(list, { watchdogs: Array, notes: Array, board: String, choice: { device: '/dev/watchdog-none' } });
+  t.match(await holdfast('validate', '--yes'), { code: 1, stderr: /there is no watchdog \/dev\/watchdog-none here/ });
+  t.match(await holdfast('validate', '--timeout', '4'), {
+    code: 2,
+    stderr: /--timeout must be an integer from 5 to 60/,
+  });
+  t.match(await holdfast('validate', '--result'), {
+    code: 1,
+    stderr: /no watchdog of this machine was ever validated/,
+  });
+});
+
+t.test('the command run again gives the verdict, and begins nothing', async (t) => {
+  mkdirSync(join(stateDir, 'watchdog'), { recursive: true });
+  const wallMs = Date.now() - 3_600_000;
+  const begin: Step = {
+    ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware' },
+    ...{
+      identity: 'a dog',
+      board: 'a board',
+      bootId: 'before',
+      pid: 1,
+      pidStarted: '1',
+      bootMs: 5,
+      wallMs,
+      timeoutAskedS: 10,
+    },
+  };
+  const write = (...steps: readonly Step[]) =>
+    writeFileSync(join(stateDir, 'watchdog', 'run'), steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
+  write(begin, { step: 'last-pet-due', bootMs: 99 });
+  const { code, stdout } = await holdfast('validate', '--yes', '--json');
+  t.equal(code, 1);
+  t.match(JSON.parse(stdout), { verdict: 'unfinished', device: '/dev/watchdog0', driver: 'dog', kappa: null });
+  t.match(await holdfast('validate', '--result'), { code: 1, stdout: /no verdict .*unfinished/ });
+  write(begin, { step: 'aborted', reason: 'ended by Ctrl-C' });
+  t.match(await holdfast('validate', '--yes'), { code: 1, stderr: /ended before its last pet: ended by Ctrl-C/ });
+  const own = { bootId: await readBootId(), pid: process.pid, pidStarted: (await processStart(process.pid)) ?? '' };
+  write({ ...begin, ...own } as Step);
+  t.match(await holdfast('validate', '--yes'), {
+    code: 3,
+    stderr: /is being validated already \(pid \d+\): wait for it/,
+  });
+});
