@@ -6,7 +6,8 @@ import { resetLimits } from '../src/agent/reset-record.js';
 import type { ProcessEnd, ProcessOutput, ProcessRequest } from '../src/host/ocf-process.js';
 import { findDumps } from '../src/host/reset-dumps.js';
 import { type RunProgram, readJournal, readLogFile } from '../src/host/reset-log.js';
-import { readWatchdogWord, wordOf } from '../src/host/reset-watchdog.js';
+import { readWatchdogWord, validatedResets, wordOf } from '../src/host/reset-watchdog.js';
+import { type Validation, ValidationFiles } from '../src/host/validation-record.js';
 
 /** What a machine has left of a boot, in made-up trees. */
 
@@ -263,4 +264,34 @@ t.test('what a watchdog says, of itself and in sysfs', async (t) => {
   t.match(await readWatchdogWord(two), { found: { device: '/dev/watchdog1', causedReset: true } });
   const odd = await tree({ 'sys/class/watchdog/watchdog0/bootstatus': 'never\n' });
   t.match(await readWatchdogWord(odd), { missing: String });
+});
+
+t.test('validations that have reset this machine', async (t) => {
+  const stateDir = await tree({});
+  const files = new ValidationFiles(stateDir);
+  t.strictSame(await validatedResets(stateDir), []);
+  const sample: Validation = {
+    run: '0123456789abcdef',
+    device: '/dev/watchdog0',
+    driver: 'i6300esb',
+    kind: 'hardware',
+    identity: 'i6300ESB timer',
+    board: 'a board',
+    when: '2026-11-22T20:00:00.000Z',
+    timeoutAskedS: 10,
+    timeoutS: 10,
+    verdict: 'resets',
+    kappa: 1,
+    measuredMs: 10_000,
+    uncertaintyMs: 500,
+    sentence: 'it resets',
+    evidence: [],
+    rounding: [],
+    timeLeftS: null,
+    pets: null,
+  };
+  await files.writeResult(sample);
+  await files.writeResult({ ...sample, device: '/dev/watchdog1', verdict: 'did-not-reset' });
+  await files.writeResult({ ...sample, device: '/dev/watchdog2', when: 'never' });
+  t.strictSame(await validatedResets(stateDir), [{ device: '/dev/watchdog0', beganMs: Date.UTC(2026, 10, 22, 20) }]);
 });

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type BootNotes, resetLimits } from '../src/agent/reset-record.js';
+import { type BootNotes, resetLimits, type ValidatedReset } from '../src/agent/reset-record.js';
 import { type Loaded, ResetFiles } from '../src/host/reset-files.js';
 import { ResetHistoryKeeper } from '../src/host/reset-history.js';
 import type { RunProgram } from '../src/host/reset-log.js';
@@ -24,6 +24,7 @@ interface Machine {
   readonly files: ResetFiles;
   readonly problems: string[];
   journal: Journal;
+  validations: readonly ValidatedReset[];
   boot(bootId: string, causedReset?: boolean | null): Promise<ResetHistoryKeeper>;
 }
 
@@ -42,8 +43,10 @@ async function machine(): Promise<Machine> {
     files,
     problems,
     journal: {},
+    validations: [],
     boot: (bootId, causedReset = false) => {
-      const boot = { bootId, nowMs: bootedMs + 20_000, bootedMs, watchdog: watchdogSaying(causedReset) };
+      const watchdog = watchdogSaying(causedReset);
+      const boot = { bootId, nowMs: bootedMs + 20_000, bootedMs, watchdog, validations: all.validations };
       return ResetHistoryKeeper.open(files, { root: stateDir, run }, boot, (text) => problems.push(text));
     },
   };
@@ -154,6 +157,20 @@ t.test('acknowledged is what was there, durably; an orderly reboot needs none', 
   t.equal(await second.acknowledge(6), 0);
   t.strictSame(second.unacknowledged(), []);
   t.match((await all.boot('three')).report().resets, [{ acknowledgedMs: 5 }, { acknowledgedMs: 5 }]);
+});
+
+t.test('a validation has ended the boot in which it was begun, and no other', async (t) => {
+  const verdictOf = async (beganMs: number): Promise<unknown> => {
+    const all = await machine();
+    all.validations = [{ device: '/dev/watchdog0', beganMs }];
+    await all.files.saveNotes(notesOf('one'));
+    const history = await all.boot('two', true);
+    const [reset] = history.report().resets;
+    return [reset?.cause, reset?.expected, history.unacknowledged().length];
+  };
+  t.strictSame(await verdictOf(wellNotes.startedMs), ['validation', true, 0]);
+  t.strictSame(await verdictOf(wellNotes.startedMs - 1), ['standstill', false, 1]);
+  t.strictSame(await verdictOf(bootedMs + 20_001), ['standstill', false, 1]);
 });
 
 t.test('what cannot be stored is told, and not acknowledged', async (t) => {

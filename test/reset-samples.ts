@@ -41,6 +41,7 @@ export const plainEvidence: ResetEvidence = {
   bootedMs,
   notes: { found: wellNotes },
   watchdog: { found: { device: '/dev/watchdog0', emulated: false, causedReset: false } },
+  validation: null,
   dumps: { found: [] },
   log: { found: shortLog },
   peers: { found: { lostMs: aliveMs + 3_000, fenced: null, releasedMs: null, backMs: bootedMs + 30_000 } },

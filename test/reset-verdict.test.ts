@@ -105,6 +105,11 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     { ...withNotes({ ending: { ...gone, kind: 'agent' } }), watchdog: missing },
     'watchdog-fired agent-ended likely | power-loss orderly-reboot',
   ],
+  [
+    'the watchdog was validated',
+    { ...withNotes({ armed: false }), validation: { device: '/dev/watchdog0', beganMs: aliveMs } },
+    'watchdog-fired validation certain |',
+  ],
   ['the kernel left a dump', { ...plainEvidence, dumps: { found: [panicDump] } }, 'kernel-panic - certain |'],
   [
     'the kernel panicked over a lease that ran out',
@@ -342,6 +347,7 @@ const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
     }),
   ),
   watchdog: finding(fc.record({ device: anyText, emulated: fc.boolean(), causedReset: maybe(fc.boolean()) })),
+  validation: maybe(fc.record({ device: anyText, beganMs: anyInstant })),
   dumps: finding(
     fc.array(fc.record({ kind: anyText, file: anyText, atMs: maybe(anyInstant), line: anyText }), {
       maxLength: resetLimits.dumps,
@@ -405,7 +411,7 @@ t.test('a mark of another boot never counts', async () => {
   fc.assert(
     fc.property(anyEvidence, (evidence) => {
       const notes = { found: { ...wellNotes, bootId: 'another', ending: gone } };
-      return !judge({ ...evidence, notes, log, peers: missing }).expected;
+      return !judge({ ...evidence, notes, log, peers: missing, validation: null }).expected;
     }),
     runs,
   );
@@ -414,7 +420,7 @@ t.test('a mark of another boot never counts', async () => {
 t.test('nothing is certain that no source says', async () => {
   fc.assert(
     fc.property(anyEvidence, (evidence) => {
-      const silent = { ...evidence, watchdog: missing, dumps: missing, log: missing };
+      const silent = { ...evidence, watchdog: missing, validation: null, dumps: missing, log: missing };
       const { certainty, alternatives } = judge(silent);
       return certainty !== 'certain' && alternatives.length > 0;
     }),

@@ -24,9 +24,9 @@ import { loadNative, type Native } from '../host/native.js';
 import { OcfDriver } from '../host/ocf-driver.js';
 import { runProcess } from '../host/ocf-process.js';
 import { ResetFiles } from '../host/reset-files.js';
-import { ResetHistoryKeeper } from '../host/reset-history.js';
+import { ResetHistoryKeeper, type ThisBoot } from '../host/reset-history.js';
 import { ResetWatch } from '../host/reset-watch.js';
-import { wordOf } from '../host/reset-watchdog.js';
+import { validatedResets, wordOf } from '../host/reset-watchdog.js';
 import { completeValidation } from '../host/validation-completion.js';
 import { ValidationFiles } from '../host/validation-record.js';
 import { findConfiguredWatchdog } from '../host/watchdog-choice.js';
@@ -76,7 +76,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const drivers = new Map<string, ResourceDriver>([[driver.type, driver]]);
   const options = nodeOptions(config, findings, drivers, clock.bootMs());
   const files = new ResetFiles(config.stateDir);
-  const history = await openHistory(files, options.bootId, clock, findings.info, log);
+  const found = { watchdog: wordOf(findings.info), validations: await validatedResets(config.stateDir) };
+  const history = await openHistory(files, options.bootId, clock, found, log);
   const agent = new Agent(
     options,
     record,
@@ -207,11 +208,11 @@ function openHistory(
   files: ResetFiles,
   bootId: string,
   clock: Clock,
-  watchdog: WatchdogInfo | null,
+  found: Pick<ThisBoot, 'watchdog' | 'validations'>,
   log: Logger,
 ): Promise<ResetHistoryKeeper> {
   const nowMs = clock.wallMs();
-  const boot = { bootId, nowMs, bootedMs: Math.max(0, nowMs - clock.bootMs()), watchdog: wordOf(watchdog) };
+  const boot = { bootId, nowMs, bootedMs: Math.max(0, nowMs - clock.bootMs()), ...found };
   return ResetHistoryKeeper.open(files, { root: '/', run: runProcess }, boot, (text) => log.warn({}, text));
 }
 

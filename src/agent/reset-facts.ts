@@ -11,6 +11,7 @@ export interface ResetFacts {
   /** `dated`: a panic's dump of this very end, or the kernel's own word in its log; `undated`: a dump of unknown age. */
   readonly panic: 'dated' | 'undated' | null;
   readonly panicLine: string;
+  readonly validated: boolean;
   /** Null: the watchdog cannot be asked. */
   readonly causedReset: boolean | null;
   readonly emulated: boolean;
@@ -66,6 +67,7 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     lapsed: notes === null ? null : lapsedTrouble(notes, bootedMs ?? evidence.foundMs, logMs),
     panic: log?.panic != null ? 'dated' : panic === null ? null : panic.atMs === null ? 'undated' : 'dated',
     panicLine: log?.panic ?? panic?.line ?? '',
+    validated: evidence.validation !== null,
     causedReset: watchdog?.causedReset ?? null,
     emulated: watchdog?.emulated ?? false,
     logOrderly: log?.orderly ?? false,

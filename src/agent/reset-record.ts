@@ -67,6 +67,13 @@ export interface WatchdogWord {
   readonly causedReset: boolean | null;
 }
 
+/** A reset that an operator has asked a watchdog for, and that has come. */
+export interface ValidatedReset {
+  readonly device: string;
+  /** When the validation began. */
+  readonly beganMs: number;
+}
+
 /** What the kernel left in pstore. */
 export interface Dump {
   /** As the kernel calls it, such as `Panic` or `Oops`; empty: the file does not tell. */
@@ -120,6 +127,8 @@ export interface ResetEvidence {
   readonly bootedMs: number;
   readonly notes: Finding<BootNotes>;
   readonly watchdog: Finding<WatchdogWord>;
+  /** Of a validation that was begun in that boot; null: there was none, or it did not reset this machine. */
+  readonly validation: ValidatedReset | null;
   readonly dumps: Finding<readonly Dump[]>;
   readonly log: Finding<LogTail>;
   readonly peers: Finding<PeersView>;
@@ -143,7 +152,7 @@ export type Verdict =
   | 'unknown';
 
 /** `agent-hung`: the agent stood still over a living machine; `standstill`: it, or the machine with it; `agent-ended`: nobody started it again. */
-export type Cause = TroubleCause | 'agent-hung' | 'standstill' | 'agent-ended' | 'not-armed-by-us';
+export type Cause = TroubleCause | 'agent-hung' | 'standstill' | 'agent-ended' | 'not-armed-by-us' | 'validation';
 
 /** `certain`: the evidence leaves nothing else; `likely`: it fits best; `open`: little more than a guess. */
 export type Certainty = 'certain' | 'likely' | 'open';
@@ -168,7 +177,7 @@ export interface Judgement {
   readonly evidence: readonly EvidenceSentence[];
   /** What fits as well. */
   readonly alternatives: readonly Alternative[];
-  /** Nobody has to look at it: the machine went down in order. */
+  /** Nobody has to look at it: the machine went down in order, or its watchdog was validated. */
   readonly expected: boolean;
   /** Last time at which something of that boot was seen alive; null: nothing tells. */
   readonly lastSeenMs: number | null;

@@ -38,6 +38,7 @@ export const causeWords: Readonly<Record<Cause, string>> = {
   standstill: 'the agent hung or was gone, or the whole machine stood still',
   'agent-ended': 'the agent had been ended, and was not started again',
   'not-armed-by-us': 'it was not armed by this agent',
+  validation: 'it was being validated',
 };
 
 /** As UTC, to be compared with other nodes' logs. */
@@ -65,6 +66,7 @@ export function sentencesOf(evidence: ResetEvidence, facts: ResetFacts): readonl
   return [
     ...agentSays(evidence, facts).map((text) => ({ source: 'agent', text }) as const),
     { source: 'watchdog', text: watchdogSays(evidence) },
+    ...validationSays(evidence).map((text) => ({ source: 'watchdog', text }) as const),
     ...dumpsSay(evidence).map((text) => ({ source: 'pstore', text }) as const),
     ...logSays(evidence, facts).map((text) => ({ source: 'log', text }) as const),
     ...peersSay(evidence).map((text) => ({ source: 'peers', text }) as const),
@@ -118,6 +120,12 @@ function watchdogSays({ watchdog }: ResetEvidence): string {
   return causedReset
     ? `${name} says that it has caused the last reset`
     : `${name} does not say that it has caused the last reset; not every driver would`;
+}
+
+function validationSays({ validation }: ResetEvidence): readonly string[] {
+  if (validation === null) return [];
+  const { device, beganMs } = validation;
+  return [`the validation of ${oneLine(device)} that began at ${instant(beganMs)} was to reset this machine, and has`];
 }
 
 function dumpsSay({ dumps }: ResetEvidence): readonly string[] {

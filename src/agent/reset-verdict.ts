@@ -28,6 +28,13 @@ const rows: readonly Row[] = [
     alternatives: (facts) => (facts.panic === 'dated' ? [] : [oldDump(facts)]),
   },
   {
+    when: ({ validated }) => validated,
+    verdict: () => 'watchdog-fired',
+    cause: () => 'validation',
+    certainty: () => 'certain',
+    alternatives: () => [],
+  },
+  {
     // The agent has ended for a shutdown of this machine.
     when: wentDown,
     verdict: orderly,
@@ -197,7 +204,7 @@ export function judge(evidence: ResetEvidence): Judgement {
     summary: summaryOf(verdict, cause, certainty, facts),
     evidence: sentencesOf(evidence, facts).slice(0, resetLimits.sentences),
     alternatives: row.alternatives(facts),
-    expected: verdict === 'orderly-reboot' || verdict === 'orderly-poweroff',
+    expected: cause === 'validation' || verdict === 'orderly-reboot' || verdict === 'orderly-poweroff',
     lastSeenMs: facts.lastSeenMs,
   };
 }

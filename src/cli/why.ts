@@ -5,7 +5,7 @@ import { loadConfig } from '../host/config-file.js';
 import { runProcess } from '../host/ocf-process.js';
 import { ResetFiles } from '../host/reset-files.js';
 import { ResetHistoryKeeper } from '../host/reset-history.js';
-import { readWatchdogWord } from '../host/reset-watchdog.js';
+import { readWatchdogWord, validatedResets } from '../host/reset-watchdog.js';
 import { AgentClient } from './agent-client.js';
 import type { CommonOptions } from './commands.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
@@ -69,13 +69,15 @@ async function resetsFrom(socket: string, config: string): Promise<ResetsReport>
 async function fromFiles(config: string): Promise<ResetsReport> {
   const uptimeS = Number(/^[\d.]{1,20}/.exec(readFileSync('/proc/uptime', 'utf8'))?.[0] ?? 0);
   const nowMs = Date.now();
+  const { stateDir } = loadConfig(config);
   const boot = {
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     nowMs,
     bootedMs: Math.max(0, Math.round(nowMs - uptimeS * 1_000)),
     watchdog: await readWatchdogWord('/'),
+    validations: await validatedResets(stateDir),
   };
-  const files = new ResetFiles(loadConfig(config).stateDir);
+  const files = new ResetFiles(stateDir);
   const history = await ResetHistoryKeeper.open(files, { root: '/', run: runProcess }, boot, warn);
   await history.gather();
   return history.report();

@@ -81,6 +81,7 @@ const recordSchema: z.ZodType<ResetRecord> = z.object({
     bootedMs: instant,
     notes: finding(notesSchema),
     watchdog: finding(z.object({ device: text, emulated: z.boolean(), causedReset: z.boolean().nullable() })),
+    validation: z.object({ device: text, beganMs: instant }).nullable(),
     dumps: finding(z.array(dumpSchema).max(resetLimits.dumps)),
     log: finding(logSchema),
     peers: finding(peersSchema),

@@ -10,6 +10,7 @@ import {
   type ResetReport,
   type ResetsReport,
   resetLimits,
+  type ValidatedReset,
   type WatchdogWord,
 } from '../agent/reset-record.js';
 import { judge } from '../agent/reset-verdict.js';
@@ -27,6 +28,8 @@ export interface ThisBoot {
   readonly bootedMs: number;
   /** As it was before it was armed. */
   readonly watchdog: Finding<WatchdogWord>;
+  /** Resets that validations have brought about, in whatever boot. */
+  readonly validations: readonly ValidatedReset[];
 }
 
 const notYet = 'not looked for yet';
@@ -92,7 +95,25 @@ export class ResetHistoryKeeper {
     const { bootId, nowMs, bootedMs, watchdog } = this.#boot;
     const missing = { missing: notYet };
     const peers = { missing: noPeersYet };
-    return { endedBootId, bootId, foundMs: nowMs, bootedMs, notes, watchdog, dumps: missing, log: missing, peers };
+    const validation = 'found' in notes ? this.#validationIn(notes.found) : null;
+    return {
+      endedBootId,
+      bootId,
+      foundMs: nowMs,
+      bootedMs,
+      notes,
+      watchdog,
+      validation,
+      dumps: missing,
+      log: missing,
+      peers,
+    };
+  }
+
+  /** A validation that was begun since the agent of that boot started, and has reset the machine, has ended that boot. */
+  #validationIn({ startedMs }: BootNotes): ValidatedReset | null {
+    const { validations, nowMs } = this.#boot;
+    return validations.find(({ beganMs }) => beganMs >= startedMs && beganMs <= nowMs) ?? null;
   }
 
   /** Looks for dumps and logs of the end that led to this boot; takes seconds. Never rejects. */

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Finding, WatchdogWord } from '../agent/reset-record.js';
+import { type Finding, oneLine, type ValidatedReset, type WatchdogWord } from '../agent/reset-record.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
 import { readPart } from './bounded-file.js';
+import { ValidationFiles } from './validation-record.js';
 
 /** Whether a watchdog says that it has caused the last reset; to be asked before it is armed, and evidence only. */
 
@@ -17,6 +18,15 @@ export function wordOf(info: WatchdogInfo | null): Finding<WatchdogWord> {
   const isTold = kind === 'emulated' || identity !== 'unknown';
   const causedReset = isTold ? (bootStatus & cardReset) !== 0 : null;
   return { found: { device, emulated: kind === 'emulated', causedReset } };
+}
+
+/** Resets of this machine that validations have brought about. */
+export async function validatedResets(stateDir: string): Promise<readonly ValidatedReset[]> {
+  const results = await new ValidationFiles(stateDir).results();
+  return results.flatMap(({ device, verdict, when }) => {
+    const beganMs = Date.parse(when);
+    return verdict === 'resets' && beganMs >= 0 ? [{ device: oneLine(device), beganMs }] : [];
+  });
 }
 
 /** From sysfs, of whichever watchdog says it; without the agent. @param root prefix of /sys */
