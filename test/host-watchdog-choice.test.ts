@@ -215,16 +215,18 @@ t.test('softdog is loaded only where there is nothing that could reset the machi
     device: '/dev/watchdog0',
     known: { driver: 'softdog', kind: 'software' },
   });
-  t.match(await findConfiguredWatchdog('auto', '/nowhere', root.root, noLoading), { device: '/dev/watchdog0' });
+  let loads = 0;
+  const count = async () => {
+    loads += 1;
+  };
+  t.match(await findConfiguredWatchdog('auto', '/nowhere', root.root, count), { device: '/dev/watchdog0' });
+  t.equal(loads, 0, 'what is there is taken');
   const none = fakeRoot(t);
   await t.rejects(findConfiguredWatchdog('auto', '/nowhere', none.root, noLoading), {
     code: 'HF_WATCHDOG',
     message: /no watchdog .*softdog/,
   });
-  let loads = 0;
-  const named = await findConfiguredWatchdog('/dev/watchdog7', '/nowhere', none.root, async () => {
-    loads += 1;
-  });
+  const named = await findConfiguredWatchdog('/dev/watchdog7', '/nowhere', none.root, count);
   t.match(named, { device: '/dev/watchdog7', known: null }, 'what is named is taken as it is');
   t.equal(loads, 0);
 });
@@ -275,7 +277,7 @@ t.test('a verdict belongs to device, driver and board', async (t) => {
       { validation: null, foreign: { why: /validated with/ } },
     ]);
   }
-  t.match(await trust(remember(root, { ...verdict, verdict: 'unfinished', kappa: null })), {
+  t.match(await trust(remember(root, { ...verdict, verdict: 'unfinished' })), {
     validated: false,
     problem: /gave no verdict/,
   });
