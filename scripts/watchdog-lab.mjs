@@ -8,7 +8,7 @@ import { parseArguments, usage } from './qemu/arguments.mjs';
 import { cases } from './qemu/cases.mjs';
 import { runCluster } from './qemu/cluster-part.mjs';
 import { runDrivers } from './qemu/driver-part.mjs';
-import { drivers } from './qemu/drivers.mjs';
+import { drivers, neverResets } from './qemu/drivers.mjs';
 import { prepareImages } from './qemu/images.mjs';
 import { installMissing } from './qemu/packages.mjs';
 import {
@@ -26,7 +26,7 @@ import { Workshop } from './qemu/workshop.mjs';
 const setup = fileURLToPath(new URL('setup', import.meta.url));
 /** The whole lab; whatever hangs, it ends. */
 const limitMs = 3 * 3_600_000;
-const known = { drivers: drivers.map(({ name }) => name), cases: cases.map(({ name }) => name) };
+const known = { drivers: [...drivers, neverResets].map(({ name }) => name), cases: cases.map(({ name }) => name) };
 
 function readArguments() {
   try {

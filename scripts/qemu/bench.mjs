@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { predict } from './cases.mjs';
+import { agentIsThere } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
 import { judgeReset, seconds, toleranceMs } from './verdict.mjs';
 
@@ -157,7 +158,7 @@ export class Bench {
     const endMs = monotonicMs() + readyMs;
     for (;;) {
       try {
-        return await this.#guest.sh(command);
+        return await this.#guest.sh(`${agentIsThere} && ${command}`);
       } catch (error) {
         if (monotonicMs() > endMs) throw error;
         await sleep(1_000);

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 /** What was built before is kept; of each kind the last few, by when they were used. */
 const kept = 3;
+/** Nobody builds for so long: what is older and not whole was interrupted. */
+const interruptedMs = 24 * 3_600_000;
 
 /** What the guests are made of, outside the repository, each named after a hash of what it was made from. */
 export class Cache {
@@ -42,13 +44,15 @@ export class Cache {
   }
 
   #dropOld(kind) {
-    const whole = new RegExp(`^${kind}-[0-9a-f]{16}$`);
-    const places = readdirSync(this.#dir).filter((name) => whole.test(name));
-    const byUse = places.map((name) => ({
-      path: join(this.#dir, name),
-      usedMs: statSync(join(this.#dir, name)).mtimeMs,
-    }));
-    byUse.sort((a, b) => b.usedMs - a.usedMs);
-    for (const { path } of byUse.slice(kept)) rmSync(path, { recursive: true, force: true });
+    const names = readdirSync(this.#dir).filter((name) => name.startsWith(`${kind}-`));
+    const places = names.map((name) => {
+      const path = join(this.#dir, name);
+      // Another lab may have moved or removed it meanwhile.
+      return { path, whole: !name.includes('.new-'), usedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+    });
+    places.sort((a, b) => b.usedMs - a.usedMs);
+    const unused = places.filter(({ whole }) => whole).slice(kept);
+    const interrupted = places.filter(({ whole, usedMs }) => !whole && usedMs < Date.now() - interruptedMs);
+    for (const { path } of [...unused, ...interrupted]) rmSync(path, { recursive: true, force: true });
   }
 }

@@ -10,7 +10,10 @@ import { qemuArguments } from './machine.mjs';
 import { parseTraceLine } from './pet-trace.mjs';
 import { Qmp } from './qmp.mjs';
 
-const startMs = 60_000;
+/** A condition for shell commands: an emulated processor is not to be kept busy by a CLI that nobody can answer. */
+export const agentIsThere = '[ -S /run/holdfast/holdfast.sock ]';
+
+const startMs = 120_000;
 const commandMs = 90_000;
 const askMs = 100;
 const endMs = 3_000;
