@@ -68,8 +68,8 @@ t.test('what does not exist is not put anywhere by hand', async (t) => {
   t.equal(violation, null, 'its agent says everywhere that nothing runs: nobody could find it');
 });
 
-t.test('what was put by hand where nobody could see it is as unseen after a move of what was started', async (t) => {
-  const ask = (command: Command): Fault => ({ kind: 'ask', node: 2, command });
+/** Started on node2 beside what was put on node1 by hand, which is cut off then and comes back. */
+function besideWhatNobodySaw(then: readonly TimedFault[]): FuzzPlan {
   const set = (requested: 'started' | 'ignored'): Fault =>
     ask({ type: 'resource-set', sid: 'vm:1', changes: { requested }, unset: [] });
   const faults: TimedFault[] = [
@@ -79,11 +79,49 @@ t.test('what was put by hand where nobody could see it is as unseen after a move
     { atMs: 12_000, fault: { kind: 'partition', groups: [[1], [2, 3]] } },
     { atMs: 18_000, fault: set('started') },
     { atMs: 26_000, fault: { kind: 'heal' } },
-    { atMs: 32_000, fault: ask({ type: 'resource-move', sid: 'vm:1', kind: 'migrate', nodeId: 3 }) },
   ];
   const plan = { ...newPlan(1, 3), sids: ['vm:1'], fenceBoundMs: 60_000, network: {} };
-  const { violation } = await runPlan({ ...plan, faults, faultsEndMs: 42_000 });
+  return { ...plan, faults: [...faults, ...then], faultsEndMs: 48_000 };
+}
+
+function ask(command: Command): Fault {
+  return { kind: 'ask', node: 2, command };
+}
+
+t.test('what was put by hand where nobody could see it is as unseen after a move of what was started', async (t) => {
+  const move: Command = { type: 'resource-move', sid: 'vm:1', kind: 'relocate', nodeId: 3 };
+  const { violation } = await runPlan(besideWhatNobodySaw([{ atMs: 32_000, fault: ask(move) }]));
   t.equal(violation, null);
+});
+
+t.test('what was put by hand where nobody could see it runs twice also after it was found on both nodes', async (t) => {
+  const disarmed: TimedFault[] = [
+    { atMs: 32_000, fault: ask({ type: 'disarm', mode: 'ignore' }) },
+    { atMs: 40_000, fault: ask({ type: 'arm' }) },
+  ];
+  const { violation } = await runPlan(besideWhatNobodySaw(disarmed));
+  t.equal(violation, null);
+});
+
+/** Ignored where it runs, taken out of care there or not, and asked for again when that node is out of reach. */
+function leftRunning(isRemoved: boolean): FuzzPlan {
+  const ask = (command: Command): Fault => ({ kind: 'ask', node: 2, command });
+  const set = (requested: 'started' | 'ignored'): Fault =>
+    ask({ type: 'resource-set', sid: 'vm:1', changes: { requested }, unset: [] });
+  const faults: TimedFault[] = [
+    { atMs: 4_000, fault: ask({ ...add('vm:1'), nodeId: 1 }) },
+    { atMs: 10_000, fault: set('ignored') },
+    ...(isRemoved ? [{ atMs: 11_000, fault: ask({ type: 'resource-remove', sid: 'vm:1', purge: false }) }] : []),
+    { atMs: 12_000, fault: { kind: 'partition', groups: [[1], [2, 3]] } },
+    { atMs: 18_000, fault: isRemoved ? ask(add('vm:1')) : set('started') },
+  ];
+  const plan = { ...newPlan(1, 3), sids: ['vm:1'], fenceBoundMs: 60_000, network: {} };
+  return { ...plan, faults, faultsEndMs: 26_000 };
+}
+
+t.test('what was left running when it was removed is as unseen as what was put there by hand', async (t) => {
+  t.equal((await runPlan(leftRunning(true))).violation, null);
+  t.equal((await runPlan(leftRunning(false))).violation, null, 'where it was left is remembered until it is removed');
 });
 
 t.test('a campaign runs every seed once, on several threads', async (t) => {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { takeoverMs } from '../core/budget.js';
-import type { ClusterState, Command } from '../core/cluster-state.js';
+import type { Command, ServiceRecord } from '../core/cluster-state.js';
 import type { Entry } from '../core/messages.js';
 import { mayRun } from '../core/service-states.js';
 import { FaultInjection } from './fault-injection.js';
@@ -52,8 +52,10 @@ class FuzzRun {
   readonly #judge: PlacementJudge;
   /** Of these Holdfast could not know, when it placed them last, that they run somewhere by hand. */
   readonly #unseen = new Set<string>();
-  /** They had a place before the entry that is looked at. */
-  #placed: ReadonlySet<string> = new Set();
+  /** `sid/nodeId`: was left running there when it was removed, and is nobody's business there any more. */
+  readonly #left = new Set<string>();
+  /** As they were before the entry that is looked at. */
+  #before: Readonly<Record<string, ServiceRecord>> = {};
   readonly #ranMs = new Map<string, number>();
   #violation: FuzzViolation | null = null;
 
@@ -72,12 +74,15 @@ class FuzzRun {
       observer: {
         violation: (violation) => this.#onViolation(violation),
         committed: (entry) => {
+          this.#noteLeft(entry);
           this.#noteUnseen(entry);
           this.#judge.committed(entry, this.#world.state);
-          this.#placed = placedIn(this.#world.state);
+          this.#before = { ...this.#world.state.services };
         },
         truth: ({ sid, nodeId, runs }) => {
-          if (!runs) this.#ranMs.set(`${sid}/${nodeId}`, this.#world.nowMs);
+          if (runs) return;
+          this.#ranMs.set(`${sid}/${nodeId}`, this.#world.nowMs);
+          this.#left.delete(`${sid}/${nodeId}`);
         },
       },
     });
@@ -131,18 +136,35 @@ class FuzzRun {
   }
 
   /**
-   * Where it runs by hand is out of the view that places it. What has a place and only moves is not looked for: it stays
-   * unseen.
+   * What is ignored is left running when it is removed, and Holdfast forgets where, as it was asked to. Added again, it is
+   * what somebody has put there by hand: who is out of reach then cannot be asked.
+   */
+  #noteLeft({ command }: Entry): void {
+    if (command.type !== 'service-forget' || this.#before[command.sid]?.state !== 'ignored') return;
+    for (const { nodeId, running } of this.#world.nodes) {
+      if (running.has(command.sid)) this.#left.add(`${command.sid}/${nodeId}`);
+    }
+  }
+
+  /**
+   * Where it runs by hand is out of the view that places it. What has a place and only moves is not looked for, and what
+   * runs on two nodes already can be taken over on one of them only: it stays unseen.
    */
   #noteUnseen({ command, epoch }: Entry): void {
-    if (command.type !== 'service-state' || command.state !== 'started' || this.#placed.has(command.sid)) return;
+    if (command.type !== 'service-state' || command.state !== 'started') return;
     const { sid, nodeId } = command;
+    const before = this.#before[sid];
+    if (before !== undefined && mayRun(before.state)) return;
     const isUnseen = this.#world.nodes.some(
       (node) =>
-        node.nodeId !== nodeId && node.runningByHand.has(sid) && node.agent?.node.cluster?.views.view?.epoch !== epoch,
+        node.nodeId !== nodeId &&
+        (node.runningByHand.has(sid) || this.#left.has(`${sid}/${node.nodeId}`)) &&
+        node.agent?.node.cluster?.views.view?.epoch !== epoch,
     );
+    const places = this.#world.where(sid);
+    const isTwice = places.length > 1 && places.some((node) => node.nodeId === nodeId);
     if (isUnseen) this.#unseen.add(sid);
-    else this.#unseen.delete(sid);
+    else if (!isTwice) this.#unseen.delete(sid);
   }
 
   /** Nobody knows where a liar runs before it is found there. */
@@ -181,11 +203,6 @@ class FuzzRun {
       () => false,
     );
   }
-}
-
-function placedIn({ services }: ClusterState): ReadonlySet<string> {
-  const placed = Object.values(services).filter(({ state }) => mayRun(state));
-  return new Set(placed.map(({ sid }) => sid));
 }
 
 /** Where nobody knows that a resource runs, nobody can look after it. */
