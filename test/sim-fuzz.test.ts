@@ -89,7 +89,7 @@ function ask(command: Command): Fault {
 }
 
 t.test('what was put by hand where nobody could see it is as unseen after a move of what was started', async (t) => {
-  const move: Command = { type: 'resource-move', sid: 'vm:1', kind: 'relocate', nodeId: 3 };
+  const move: Command = { type: 'resource-move', sid: 'vm:1', kind: 'migrate', nodeId: 3 };
   const { violation } = await runPlan(besideWhatNobodySaw([{ atMs: 32_000, fault: ask(move) }]));
   t.equal(violation, null);
 });
