@@ -316,6 +316,17 @@ t.test('a damaged verdict is none', async (t) => {
   }
 });
 
+t.test('verdicts that cannot be read are none, and that is said', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  const stateDir = join(root.root, 'state');
+  mkdirSync(join(stateDir, 'watchdog', 'watchdog0.json'), { recursive: true });
+  t.match(await knownWatchdogs(stateDir, root.root), {
+    watchdogs: [{ validation: null }],
+    notes: [/cannot read .*EISDIR/],
+  });
+});
+
 t.test('the board is named by DMI, else by the device tree', async (t) => {
   const root = fakeRoot(t);
   t.equal(await readBoard(root.root), 'unknown board');

@@ -58,6 +58,8 @@ interface WatchdogFindings {
   readonly watchdog: KeeperWatchdog | null;
   readonly info: WatchdogInfo | null;
   readonly problem: string | null;
+  /** What it does not protect from; null: nothing is known. */
+  readonly caution: string | null;
   readonly protection: Protection;
 }
 
@@ -70,6 +72,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const clock = createHostClock(native);
   await completeLastValidation(config.stateDir, clock, log);
   const findings = await findWatchdog(config, native);
+  if (findings.caution !== null) log.warn({}, findings.caution);
   const store = new FileStore(config.stateDir);
   const record = await loadRecord(store, log);
   const driver = new OcfDriver({ ocfRoot: config.ocfRoot });
@@ -176,7 +179,13 @@ async function findWatchdog(config: Config, native: Native): Promise<WatchdogFin
       : await findDevice(config.watchdog, config.stateDir, native);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    return { watchdog: null, info: null, problem: error.message, protection: 'UNPROTECTED (no watchdog)' };
+    return {
+      watchdog: null,
+      info: null,
+      problem: error.message,
+      caution: null,
+      protection: 'UNPROTECTED (no watchdog)',
+    };
   }
 }
 
@@ -185,14 +194,24 @@ type DeviceConfig = Extract<WatchdogConfig, { kind: 'kernel' }>;
 
 async function findEmulator({ emulator, kappa }: EmulatorConfig, native: Native): Promise<WatchdogFindings> {
   const watchdog = createWatchdog({ emulator, ...(kappa === null ? {} : { kappa }) }, native);
-  return { watchdog, info: await watchdog.inspect(), problem: null, protection: 'UNPROTECTED (emulated)' };
+  return {
+    watchdog,
+    info: await watchdog.inspect(),
+    problem: null,
+    caution: null,
+    protection: 'UNPROTECTED (emulated)',
+  };
 }
 
 async function findDevice(config: DeviceConfig, stateDir: string, native: Native): Promise<WatchdogFindings> {
   const { device, known } = await findConfiguredWatchdog(config.device, stateDir);
   const { kappa, validated, problem, protection } = trustIn(device, known, config);
   const watchdog = createWatchdog({ device, validated, ...(kappa === null ? {} : { kappa }) }, native);
-  return { watchdog, info: await watchdog.inspect(), problem, protection };
+  const caution =
+    known?.kind === 'software'
+      ? `${device} is not hardware: it does not reset this machine when its kernel hangs`
+      : null;
+  return { watchdog, info: await watchdog.inspect(), problem, caution, protection };
 }
 
 async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {

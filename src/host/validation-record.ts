@@ -123,9 +123,9 @@ export class ValidationFiles {
     return join(this.#directory, 'run');
   }
 
-  /** The verdicts that can be read; what cannot be is as if it were not there. */
+  /** The verdicts; one that is damaged is as if it were not there. @throws HF_STORE */
   async results(): Promise<readonly Validation[]> {
-    const names = (await readdir(this.#directory).catch((): string[] => [])).filter((name) => name.endsWith('.json'));
+    const names = (await namesIn(this.#directory)).filter((name) => name.endsWith('.json'));
     const results = await Promise.all(names.slice(0, maxResults).map((name) => this.#result(name)));
     return results.filter((result) => result !== null);
   }
@@ -222,14 +222,28 @@ async function readBounded(path: string): Promise<string | null> {
     const { size } = await stat(path);
     return size > maxFileBytes ? '' : await readFile(path, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new HoldfastError(
-      'HF_STORE',
-      `cannot read ${path}: ${code ?? message}: run this as root, or see to its file system`,
-      { cause: error },
-    );
+    if (isMissing(error)) return null;
+    throw unreadable(path, error);
   }
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw unreadable(directory, error);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function unreadable(path: string, error: unknown): HoldfastError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const sentence = `cannot read ${path}: ${code ?? message}: run this as root, or see to its file system`;
+  return new HoldfastError('HF_STORE', sentence, { cause: error });
 }
 
 async function stored<T>(directory: string, write: () => Promise<T>): Promise<T> {

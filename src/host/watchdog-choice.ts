@@ -30,8 +30,14 @@ export interface WatchdogChoice {
 export async function knownWatchdogs(stateDir: string, root = '/'): Promise<KnownWatchdogs> {
   const { watchdogs, notes } = await findWatchdogs(root);
   const board = await readBoard(root);
-  const results = await new ValidationFiles(stateDir).results();
-  return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, results)), board, notes };
+  try {
+    const results = await new ValidationFiles(stateDir).results();
+    return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, results)), board, notes };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const unknown = watchdogs.map((watchdog) => withVerdict(watchdog, board, []));
+    return { watchdogs: unknown, board, notes: [...notes, error.message] };
+  }
 }
 
 function withVerdict(watchdog: FoundWatchdog, board: string, results: readonly Validation[]): KnownWatchdog {
