@@ -9,6 +9,7 @@ import { loadNative } from '../src/host/native.js';
 import { completeValidation, conclude } from '../src/host/validation-completion.js';
 import { createValidationDevice } from '../src/host/validation-device.js';
 import { type Begin, type Step, type Validation, ValidationFiles } from '../src/host/validation-record.js';
+import { ValidationWitness } from '../src/host/validation-witness.js';
 import { EmulatedMachine } from './emulated-machine.js';
 import { fakeRoot } from './watchdog-trees.js';
 
@@ -109,6 +110,16 @@ t.test('killed after the last pet', async (t) => {
   const steps = (await files.run()) ?? [];
   t.match(steps.at(-1), { step: 'interrupted', reason: /killed/ }, 'the witness wrote it down');
   t.match(await verdictOf(files), { verdict: 'unfinished' });
+});
+
+t.test('a witness that is let go says nothing', async (t) => {
+  const path = join(t.testdir({ run: 'as it was' }), 'run');
+  const witness = new ValidationWitness(path);
+  witness.call();
+  await sleep(200);
+  witness.release();
+  await sleep(500);
+  t.equal(readFileSync(path, 'utf8'), 'as it was');
 });
 
 t.test('Ctrl-C after the last pet disarms', async (t) => {

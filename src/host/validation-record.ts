@@ -2,7 +2,7 @@
  * What is kept of validations in `stateDir/watchdog`: `run`, lines that a validation under way appends, each durable
  * before it goes on; and `NAME.json` for each device, the verdict of its last run.
  */
-import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -186,16 +186,21 @@ export class RunFile {
     this.#fd = fd;
   }
 
-  /** Throws errors of the file system. */
+  /** It is there with its first step, or not at all. Throws errors of the file system. */
   static create(path: string, first: Begin): RunFile {
-    const file = new RunFile(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600));
-    writeSync(file.#fd, '\n'.repeat(runFileBytes));
-    fsyncSync(file.#fd);
-    file.append(first);
-    const directory = openSync(dirname(path), constants.O_RDONLY);
-    fsyncSync(directory);
-    closeSync(directory);
-    return file;
+    const whole = `${path}.${process.pid}`;
+    try {
+      const file = new RunFile(openSync(whole, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600));
+      writeSync(file.#fd, '\n'.repeat(runFileBytes));
+      fsyncSync(file.#fd);
+      file.append(first);
+      // Not by a rename, which would replace the run of another process.
+      linkSync(whole, path);
+      return file;
+    } finally {
+      rmSync(whole, { force: true });
+      syncDirectory(dirname(path));
+    }
   }
 
   /** Returns when the step is durable. */
@@ -206,6 +211,15 @@ export class RunFile {
 
   close(): void {
     closeSync(this.#fd);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
   }
 }
 
