@@ -34,6 +34,7 @@ const panicDump: Dump = {
   line: 'Kernel panic - not syncing: sysrq triggered crash',
 };
 const orderlyLog = { found: { ...shortLog, orderly: true } };
+const lost = { lostMs: null, fenced: null, releasedMs: null, backMs: null };
 const released = { found: { lostMs: null, fenced: null, releasedMs: aliveMs, backMs: null } };
 const logUntil = (lastMs: number) => ({ found: { ...shortLog, lastMs } });
 
@@ -48,12 +49,12 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'the machine booted before the lease had ended',
     withNotes({ trouble: { ...quorumLost, dueMs: bootedMs + 1 } }),
-    'power-loss - likely | self-fenced',
+    'power-loss - open | watchdog-fired',
   ],
   [
     'the machine lived on long after the lease had ended',
     { ...withNotes({ trouble: quorumLost }), log: logUntil(quorumLost.dueMs + 3 * 6_000 + 2_000 + 10_001) },
-    'power-loss - likely | self-fenced',
+    'power-loss - open | watchdog-fired self-fenced',
   ],
   [
     'the machine lived on as long as a reset may take',
@@ -88,7 +89,7 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'the agent hung, and its keeper reset the machine at the end of the lease',
     { ...plainEvidence, log: logUntil(aliveMs + 40_001) },
-    'self-fenced agent-hung likely | power-loss',
+    'self-fenced agent-hung likely | power-loss watchdog-fired',
   ],
   [
     'the watchdog fired that the agent had not armed',
@@ -119,12 +120,12 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'a dump from before the last sign of life',
     { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: aliveMs - 10_001 }] } },
-    'power-loss - likely | self-fenced',
+    'power-loss - open | watchdog-fired',
   ],
   [
     'a dump from after this boot was looked at',
     { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: plainEvidence.foundMs + 1 }] } },
-    'power-loss - likely | self-fenced',
+    'power-loss - open | watchdog-fired',
   ],
   [
     'a dump without a time',
@@ -134,7 +135,7 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'an oops that was survived',
     { ...plainEvidence, dumps: { found: [{ ...panicDump, kind: 'Oops' }] } },
-    'power-loss - likely | self-fenced',
+    'power-loss - open | watchdog-fired',
   ],
   [
     'the kernel wrote of its panic in the journal',
@@ -196,20 +197,36 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'power-loss - likely |',
   ],
   ['power was lost', withNotes({ armed: false }), 'power-loss - likely |'],
-  ['the same under an armed watchdog', plainEvidence, 'power-loss - likely | self-fenced'],
-  [
-    'the watchdog cannot be asked',
-    { ...plainEvidence, watchdog: missing },
-    'power-loss - open | watchdog-fired self-fenced',
-  ],
+  ['the same under an armed watchdog', plainEvidence, 'power-loss - open | watchdog-fired'],
+  ['the watchdog cannot be asked', { ...plainEvidence, watchdog: missing }, 'power-loss - open | watchdog-fired'],
   [
     'the watchdog does not tell',
     { ...plainEvidence, watchdog: watchdogSaying(null) },
-    'power-loss - open | watchdog-fired self-fenced',
+    'power-loss - open | watchdog-fired',
   ],
-  ['nothing keeps dumps', { ...plainEvidence, dumps: missing }, 'power-loss - open | self-fenced kernel-panic'],
-  ['there is no log', { ...plainEvidence, log: missing }, 'power-loss - open | self-fenced'],
-  ['the others say nothing', { ...plainEvidence, peers: missing }, 'power-loss - likely | self-fenced'],
+  ['nothing keeps dumps', { ...plainEvidence, dumps: missing }, 'power-loss - open | watchdog-fired kernel-panic'],
+  ['there is no log', { ...plainEvidence, log: missing }, 'power-loss - open | watchdog-fired'],
+  ['the others say nothing', { ...plainEvidence, peers: missing }, 'power-loss - open | watchdog-fired self-fenced'],
+  [
+    'the others say nothing, but the machine was back before its lease had ended',
+    { ...plainEvidence, peers: missing, bootedMs: aliveMs + 37_499 },
+    'power-loss - open | watchdog-fired',
+  ],
+  [
+    'the lease may have ended without a note of it, and the watchdog fired',
+    { ...plainEvidence, peers: { found: { ...lost, lostMs: aliveMs + 27_500 } }, watchdog: watchdogSaying(true) },
+    'watchdog-fired standstill likely | self-fenced',
+  ],
+  [
+    'the lease cannot have ended, and the watchdog fired',
+    { ...plainEvidence, peers: { found: { ...lost, lostMs: aliveMs + 27_499 } }, watchdog: watchdogSaying(true) },
+    'watchdog-fired standstill certain |',
+  ],
+  [
+    'an emulated watchdog would say that it has fired',
+    { ...plainEvidence, watchdog: { found: { device: 'emulator', emulated: true, causedReset: false } } },
+    'power-loss - likely |',
+  ],
   ['the agent has left nothing', { ...plainEvidence, notes: missing }, 'unknown - open | orderly-reboot power-loss'],
   [
     'the agent has left nothing, and the watchdog fired',

@@ -19,6 +19,8 @@ export interface ResetFacts {
   readonly logOrderly: boolean;
   /** The machine wrote its log for longer than an agent that is well stays silent. */
   readonly agentFellSilent: boolean;
+  /** The machine was gone before the lease that it held at the last sign of life can have ended: it has not self-fenced. */
+  readonly leaseOutlasted: boolean;
   /** The machine wrote its log for long after the agent had ended for its shutdown. */
   readonly stayedUp: boolean;
   readonly released: boolean;
@@ -72,6 +74,7 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     emulated: watchdog?.emulated ?? false,
     logOrderly: log?.orderly ?? false,
     agentFellSilent: notes !== null && !isDown && logMs !== null && logMs - notes.aliveMs > notes.stampMs + slackMs,
+    leaseOutlasted: outlasted(evidence, notes, bootedMs),
     stayedUp: isDown && logMs !== null && logMs - (ending?.doneMs ?? 0) > goingDownMs,
     released: wentAfterRelease(found(evidence.peers)?.releasedMs ?? null, notes),
     lastSeenMs,
@@ -79,6 +82,17 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     dumpsSeen: found(evidence.dumps) !== null,
     allAsked: watchdog?.causedReset === false && found(evidence.dumps) !== null && log !== null,
   };
+}
+
+/** Notes without trouble are of a lease that was renewed no longer ago than that. */
+const renewalLateMs = 2_500;
+
+/** Of two upper bounds of the machine's end, one is by another node's clock. */
+function outlasted({ peers }: ResetEvidence, notes: BootNotes | null, bootedMs: number | null): boolean {
+  if (notes === null) return false;
+  const lostMs = found(peers)?.lostMs ?? Number.POSITIVE_INFINITY;
+  const goneMs = Math.min(bootedMs ?? Number.POSITIVE_INFINITY, lostMs + slackMs);
+  return goneMs < (notes.trouble?.dueMs ?? notes.aliveMs + notes.leaseMs - renewalLateMs);
 }
 
 /** A node that has told the others, and lives on for long, did not go down then. */

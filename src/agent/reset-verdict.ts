@@ -80,11 +80,12 @@ const rows: readonly Row[] = [
     when: ({ causedReset }) => causedReset === true,
     verdict: () => 'watchdog-fired',
     cause: standstillCause,
-    certainty: ({ armed }) => (armed ? 'certain' : 'likely'),
-    alternatives: unseenPanic,
+    certainty: ({ armed, agentFellSilent, leaseOutlasted }) =>
+      armed && (agentFellSilent || leaseOutlasted) ? 'certain' : 'likely',
+    alternatives: (facts) => [...(facts.agentFellSilent ? [] : unkeptNotes(facts)), ...unseenPanic(facts)],
   },
   {
-    // The keeper's own reset leaves no trace in the device.
+    // The keeper's own reset leaves no trace in the device; the thread that notes a hang hung with the process.
     when: ({ armed, agentFellSilent }) => armed && agentFellSilent,
     verdict: () => 'self-fenced',
     cause: () => 'agent-hung',
@@ -98,8 +99,8 @@ const rows: readonly Row[] = [
   {
     when: ({ notes, ending }) => notes !== null && ending?.kind !== 'agent',
     verdict: () => 'power-loss',
-    certainty: ({ allAsked }) => (allAsked ? 'likely' : 'open'),
-    alternatives: (facts) => [...unreadWatchdog(facts), ...silentReset(facts), ...unseenPanic(facts)],
+    certainty: ({ allAsked, armed, emulated }) => (allAsked && (!armed || emulated) ? 'likely' : 'open'),
+    alternatives: (facts) => [...unreadWatchdog(facts), ...unkeptNotes(facts), ...unseenPanic(facts)],
   },
 ];
 
@@ -173,16 +174,18 @@ function beforeTheEnd({ lapsed, notes }: ResetFacts): Alternative {
   return powerLoss(`the watchdog does not say that it has fired, and power may have failed ${rest}`);
 }
 
-function unreadWatchdog({ armed, causedReset }: ResetFacts): readonly Alternative[] {
-  if (!armed || causedReset !== null) return [];
-  return [{ verdict: 'watchdog-fired', why: 'it was armed, and nothing tells whether it has fired' }];
+function unreadWatchdog({ armed, causedReset, emulated }: ResetFacts): readonly Alternative[] {
+  if (!armed || causedReset === true || (causedReset === false && emulated)) return [];
+  const why =
+    causedReset === null
+      ? 'it was armed, and nothing tells whether it has fired'
+      : 'it was armed, and not every driver says that it has fired';
+  return [{ verdict: 'watchdog-fired', why }];
 }
 
-/** The keeper of an agent that hangs resets by the kernel, not by the device. */
-function silentReset({ armed }: ResetFacts): readonly Alternative[] {
-  if (!armed) return [];
-  const why = 'an agent that hangs writes nothing, and the reset at the end of its lease leaves no trace';
-  return [{ verdict: 'self-fenced', why }];
+function unkeptNotes({ armed, leaseOutlasted }: ResetFacts): readonly Alternative[] {
+  if (!armed || leaseOutlasted) return [];
+  return [{ verdict: 'self-fenced', why: 'a disk that takes no writes keeps no notes of a lease that ends' }];
 }
 
 function unseenPanic({ dumpsSeen }: ResetFacts): readonly Alternative[] {
