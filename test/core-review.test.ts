@@ -6,7 +6,9 @@ import { add } from './fixtures/add-resource.js';
 
 /** Schedules that random runs hardly ever meet. */
 
-function machineOf(model: ReviewModel, nodeId: number): ReviewModel['machines'][number] {
+type Machine = ReviewModel['machines'][number];
+
+function machineOf(model: ReviewModel, nodeId: number): Machine {
   const machine = model.machines.find((candidate) => candidate.nodeId === nodeId);
   if (machine === undefined) throw new Error(`no node ${nodeId}`);
   return machine;
@@ -224,3 +226,50 @@ t.test(
     t.notOk(model.state.services['vm:1'], 'its node is back in another boot, in which it does not run');
   },
 );
+
+/** vm:1 is being started on node 1, and was put on node 2 by hand, which was out of reach when it was placed. */
+function startedBesideUnseen(maxRelocate: number): { model: ReviewModel; starts: Machine; host: Machine } {
+  const model = world();
+  settle(model);
+  model.command({ type: 'resource-remove', sid: 'vm:1', purge: true });
+  settle(model);
+  const host = machineOf(model, 2);
+  model.cut(host);
+  host.running.add('vm:1');
+  model.command({ ...add('vm:1', { maxRestart: 0, maxRelocate }), nodeId: 1 });
+  settle(model, { busy: 1 }, 5);
+  return { model, starts: machineOf(model, 1), host };
+}
+
+function comeBack(model: ReviewModel, host: Machine): void {
+  model.join(host);
+  settle(model, { busy: 1 }, 5);
+  t.same(host.heard?.lrm.strays, ['vm:1']);
+}
+
+function failStart(model: ReviewModel, starts: Machine): void {
+  // Of all chances this is that of a start that does not even half work.
+  model.chance = (probability) => probability === 0.15;
+  for (const id of [...starts.ops.keys()]) model.finish(starts, id);
+  model.chance = () => false;
+  settle(model, { busy: 1 }, 5);
+}
+
+t.test('where its last start fails it is looked after where it was found meanwhile', async (t) => {
+  const { model, starts, host } = startedBesideUnseen(0);
+  comeBack(model, host);
+  failStart(model, starts);
+  settle(model);
+  t.equal(model.violation, null);
+  t.match(model.state.services['vm:1'], { state: 'started', nodeId: 2, running: true });
+});
+
+t.test('what is to be started on the next node is looked after where it was found meanwhile', async (t) => {
+  const { model, starts, host } = startedBesideUnseen(1);
+  failStart(model, starts);
+  t.match(model.state.services['vm:1'], { state: 'relocate', targetId: 3 });
+  comeBack(model, host);
+  settle(model);
+  t.equal(model.violation, null);
+  t.match(model.state.services['vm:1'], { state: 'started', nodeId: 2, running: true });
+});

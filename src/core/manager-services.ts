@@ -203,6 +203,11 @@ function placedInVain(service: ServiceRecord, round: Round): Command | null {
 /** On to the next node, as often as `maxRelocate` allows; with no other, again on the same. */
 function afterFailedStart(service: ServiceRecord, round: Round, detail: string): Command {
   const { nodeId } = service;
+  const strayOn = round.strays.get(service.sid);
+  // It was out of reach there when it was placed: no further start is tried beside it.
+  if (strayOn !== undefined) {
+    return to(service, 'request_stop', nodeId, `${detail}; found running on ${nameOf(round, strayOn)}`);
+  }
   const before = service.failedStarts === 0 ? [] : service.failedNodeIds;
   const failedNodeIds = nodeId === null ? before : [...before, nodeId];
   const failedStarts = service.failedStarts + 1;
@@ -327,6 +332,10 @@ function whileRelocating(service: ServiceRecord, round: Round): Command | null {
   }
   if (answer?.outcome !== 'stopped') return null;
   if (!isWanted(service)) return to(service, 'stopped', service.targetId, 'stopped as requested');
+  const strayOn = round.strays.get(service.sid);
+  if (strayOn !== undefined) {
+    return to(service, 'request_start', service.nodeId, `stopped; found running on ${nameOf(round, strayOn)}`);
+  }
   const { targetId } = service;
   const target = targetId === null ? null : round.placement.node(targetId);
   if (target === null || target.unavailable !== null) {
