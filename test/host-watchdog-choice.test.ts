@@ -5,10 +5,10 @@ import { boardClockErrorMs, readBoard } from '../src/host/board.js';
 import type { Validation } from '../src/host/validation-record.js';
 import {
   chooseWatchdog,
-  find,
   findConfiguredWatchdog,
   knownProblem,
   knownWatchdogs,
+  watchdogAt,
 } from '../src/host/watchdog-choice.js';
 import { findWatchdogs } from '../src/host/watchdog-inventory.js';
 import { trustIn } from '../src/host/watchdog-trust.js';
@@ -236,8 +236,8 @@ t.test('/dev/watchdog is another name of watchdog0', async (t) => {
   root.core(0, i6300esb, 'i6300esb');
   const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
   t.equal(watchdogs.length, 1);
-  t.equal(find(watchdogs, '/dev/watchdog')?.device, '/dev/watchdog0');
-  t.equal(find(watchdogs, '/dev/watchdog1'), null);
+  t.equal(watchdogAt(watchdogs, '/dev/watchdog')?.device, '/dev/watchdog0');
+  t.equal(watchdogAt(watchdogs, '/dev/watchdog1'), null);
 });
 
 t.test('a verdict belongs to device, driver and board', async (t) => {
@@ -291,7 +291,7 @@ t.test('what did not reset the machine is refused, whatever is allowed', async (
   const stateDir = remember(root, failed);
   const { watchdogs } = await knownWatchdogs(stateDir, root.root);
   t.match(chooseWatchdog(watchdogs), { device: null, reason: /did not reset this machine when it was validated/ });
-  const known = find(watchdogs, '/dev/watchdog0');
+  const known = watchdogAt(watchdogs, '/dev/watchdog0');
   t.match(known && knownProblem(known), /did not reset/);
   t.match(trustIn('/dev/watchdog0', known, { kappa: null, allowUnvalidated: true }), {
     validated: false,

@@ -1,5 +1,5 @@
 import { loadConfig } from '../host/config-file.js';
-import { chooseWatchdog, find, type KnownWatchdog, knownWatchdogs } from '../host/watchdog-choice.js';
+import { chooseWatchdog, type KnownWatchdog, knownWatchdogs, watchdogAt } from '../host/watchdog-choice.js';
 import type { CommonOptions } from './commands.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
 import { paintFor, print, printJson } from './output.js';
@@ -36,7 +36,7 @@ function choiceOf(configured: Configured, watchdogs: readonly KnownWatchdog[]): 
     const choice = chooseWatchdog(watchdogs);
     return choice.device === null ? { ...choice, reason: `${choice.reason}; the agent tries softdog` } : choice;
   }
-  const known = find(watchdogs, configured.device);
+  const known = watchdogAt(watchdogs, configured.device);
   const missing = known === null ? ', but it is not there' : '';
   return { device: known?.device ?? configured.device, reason: `named in the configuration${missing}` };
 }

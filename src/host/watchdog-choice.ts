@@ -120,7 +120,7 @@ export async function findConfiguredWatchdog(
     device = choice.device;
     if (device === null) throw new HoldfastError('HF_WATCHDOG', choice.reason);
   }
-  return { device, known: find(all.watchdogs, device), board: all.board };
+  return { device, known: watchdogAt(all.watchdogs, device), board: all.board };
 }
 
 async function loaded(load: LoadSoftdog): Promise<boolean> {
@@ -131,7 +131,7 @@ async function loaded(load: LoadSoftdog): Promise<boolean> {
 }
 
 /** `/dev/watchdog` is another name of watchdog0 where that exists. */
-export function find(watchdogs: readonly KnownWatchdog[], device: string): KnownWatchdog | null {
+export function watchdogAt(watchdogs: readonly KnownWatchdog[], device: string): KnownWatchdog | null {
   const named = (path: string) => watchdogs.find((watchdog) => watchdog.device === path) ?? null;
   return named(device) ?? (device === '/dev/watchdog' ? named('/dev/watchdog0') : null);
 }
