@@ -107,7 +107,7 @@ export const isReady = ({ kind, line }) => kind === 'control' && line === '0 = 0
 
 async function statusOf(guest) {
   try {
-    return JSON.parse(await guest.sh(`${agentIsThere} && holdfast status --json`));
+    return JSON.parse(await guest.sh(`${agentIsThere} && holdfast status --json 2>/dev/null`));
   } catch {
     return null;
   }

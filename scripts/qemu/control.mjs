@@ -1,3 +1,6 @@
+/** Of what a command said before it failed. */
+const maxSaid = 300;
+
 /** Shell commands for the guest, by its control port; see guest/control. */
 export class Control {
   #write;
@@ -25,7 +28,11 @@ export class Control {
     if (pending === undefined) return;
     if (sign === '|') pending.lines.push(rest);
     else if (rest === '0') this.#end(id, null);
-    else this.#end(id, new Error(`'${pending.command}' ended with ${rest}: ${pending.lines.join(' / ')}`));
+    else
+      this.#end(
+        id,
+        new Error(`'${pending.command}' ended with ${rest}: ${pending.lines.join(' / ').slice(0, maxSaid)}`),
+      );
   }
 
   /** Nothing that was asked will be answered. */
