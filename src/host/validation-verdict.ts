@@ -133,13 +133,13 @@ function judgeReset(silence: Silence, measured: Measured, facts: BootFacts, boot
   const { earliestMs, latestMs, spacingMs } = silence;
   const evidence = [
     `the last sign of life came ${inSeconds(earliestMs)} after the last pet, and the last ones came at most ${inSeconds(spacingMs)} apart`,
-    `another kernel (boot id ${facts.bootId}) started ${inSeconds(bootedMs)} after the last pet, by the wall clock`,
+    `another kernel (boot id ${facts.bootId}) started ${inSeconds(bootedMs)} after the last pet, by the wall clock${clockSentence(measured)}`,
     bootStatusSentence(measured.bootStatus, facts.bootStatus),
   ];
   if (latestMs - earliestMs > 2 * maxUncertaintyMs) {
     return unfinished('the storage is too slow, or the machine too busy, to tell when it went down', evidence);
   }
-  if (bootedMs < earliestMs - wallErrorMs) {
+  if (bootedMs < earliestMs - wallErrorMs - (measured.boardClockErrorMs ?? 0)) {
     return unfinished(
       'the wall clock went back over the reset, so that nothing bounds the time: set the clock',
       evidence,
@@ -173,6 +173,11 @@ function mistimed({ earliestMs, latestMs }: Silence, timeoutS: number): string {
   const went = `the machine went down ${inSeconds(earliestMs)} to ${inSeconds(latestMs)} after the last pet`;
   if (latestMs < timeoutS * 1_000) return `${went}, before the watchdog was due (timeout ${timeoutS} s)`;
   return `${went}, neither one timeout of ${timeoutS} s after it nor two, so that it cannot have been a watchdog that may be used`;
+}
+
+function clockSentence({ boardClockErrorMs }: Measured): string {
+  if (boardClockErrorMs === null || boardClockErrorMs < wallErrorMs) return '';
+  return `, from which the board's clock differed by ${inSeconds(boardClockErrorMs)}`;
 }
 
 function bootStatusSentence(before: number, after: number | null): string {
