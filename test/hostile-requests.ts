@@ -159,7 +159,16 @@ function somePath(dice: Dice): string {
     `/v1/${each}/${name}/remove`,
   ]);
   const cluster = [
-    ...['/v1/options', '/v1/nodes', '/v1/disarm', '/v1/arm', '/v1/node/shutdown', '/v1/decisions', '/v1/resets', '/v1/resets/acknowledge'],
+    ...[
+      '/v1/options',
+      '/v1/nodes',
+      '/v1/disarm',
+      '/v1/arm',
+      '/v1/node/shutdown',
+      '/v1/decisions',
+      '/v1/resets',
+      '/v1/resets/acknowledge',
+    ],
     ...['/v1/decisions?limit=3', `/v1/nodes/${name}/maintenance`, `/v1/nodes/${name}/confirm-off`],
   ];
   const strange = [

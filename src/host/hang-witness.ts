@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { WitnessTold } from './hang-witness-thread.js';
 
 /** Megabytes; the thread holds one small object. */
-const limits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 } as const;
+const limits = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 } as const;
 
 export interface HangWitness {
   /** All is well at this moment; to be called every second. */
