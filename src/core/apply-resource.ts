@@ -108,7 +108,6 @@ export function setResource(
   return done;
 }
 
-/** Not a constant: this file and the one with the limits import each other. */
 export function removeResource(state: ClusterState, command: Command & { type: 'resource-remove' }): ApplyResult {
   const { sid, purge } = command;
   const service = state.services[sid];
