@@ -66,7 +66,12 @@ t.test('the first start knows of no reset; nor does a restart of the agent alone
   const all = await machine();
   t.strictSame((await all.boot('one')).report(), { resets: [], problem: null });
   await all.files.saveNotes(notesOf('one'));
-  t.strictSame((await all.boot('one')).report().resets, []);
+  const restarted = await all.boot('one');
+  t.strictSame(restarted.report().resets, []);
+  t.equal(restarted.formerTrouble, null);
+  await all.files.saveNotes(notesOf('one', { trouble: quorumLost }));
+  t.strictSame((await all.boot('one')).formerTrouble, quorumLost);
+  t.equal((await all.boot('two')).formerTrouble, null, 'of another boot');
   t.strictSame(all.problems, []);
 });
 

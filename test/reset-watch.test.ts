@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { areNews, type KeeperPicture, peersViewOf } from '../src/agent/reset-notes.js';
-import type { BootNotes, PeersView } from '../src/agent/reset-record.js';
+import { type BootNotes, type PeersView, resetLimits, type Trouble } from '../src/agent/reset-record.js';
 import type { Command } from '../src/core/cluster-state.js';
 import type { ResetHistoryKeeper } from '../src/host/reset-history.js';
 import { ResetWatch } from '../src/host/reset-watch.js';
@@ -19,6 +19,8 @@ interface Watched extends World {
   /** How the next saves go. */
   save: (notes: BootNotes) => Promise<void>;
   unasked: readonly string[];
+  /** What an earlier agent of this boot had noted. */
+  former: Trouble | null;
   readonly warned: string[];
 }
 
@@ -38,6 +40,9 @@ async function running(): Promise<Watched> {
     get unasked() {
       return watched.unasked;
     },
+    get formerTrouble() {
+      return watched.former;
+    },
     notePeers: async (bootId: string, view: PeersView) => {
       told.push([bootId, view]);
       watched.unasked = watched.unasked.filter((each) => each !== bootId);
@@ -56,7 +61,7 @@ async function running(): Promise<Watched> {
   const save = async (notes: BootNotes): Promise<void> => {
     saved.push(notes);
   };
-  const watched: Watched = { ...all, watch, saved, told, warned, keeper, save, unasked: [] };
+  const watched: Watched = { ...all, watch, saved, told, warned, keeper, save, unasked: [], former: quorumLost };
   return watched;
 }
 
@@ -128,11 +133,16 @@ t.test('causes', async (t) => {
   t.equal(await runningOut(2_499), 'not-echoed');
   const failing = ({ agent, cluster }: Watched) => {
     cluster.send = () => {
-      throw new Error('a defect');
+      throw new Error(`a defect\n${'that is told at length '.repeat(50)}`);
     };
     agent.dispatch({ type: 'tick' });
   };
   t.equal(await causeAfter(failing), 'agent-failed');
+  const failed = await running();
+  failing(failed);
+  await pass(failed, 3_000);
+  const { text } = failed.saved.at(-1)?.trouble ?? never();
+  t.ok(text.startsWith('a defect that is told') && text.length <= resetLimits.textCharacters);
   const petless = (all: Watched) => {
     all.keeper = { ...all.keeper, lastPetMs: all.clock.bootMs(), petError: 'EIO' };
   };
@@ -150,6 +160,20 @@ t.test('causes', async (t) => {
     null,
     'nothing is reset that is not armed',
   );
+});
+
+t.test('an agent that is started again over a running watchdog keeps what an earlier one had noted', async (t) => {
+  const all = await running();
+  const { protection } = all.agent.node.cluster ?? never();
+  protection.state = 'unattended';
+  all.watch.look();
+  await turn();
+  const text = 'before that: no quorum since 2026-11-22 19:59:25 UTC';
+  t.match(all.saved.at(-1)?.trouble, { cause: 'restarted-without-lease', text });
+  all.former = { ...quorumLost, cause: 'restarted-without-lease', text: `corosync has not answered since; ${text}` };
+  all.watch.rewrite();
+  await turn();
+  t.equal(all.saved.at(-1)?.trouble?.text, text, 'of many that died, the first reason');
 });
 
 t.test('an agent that stood still says so when it goes on', async (t) => {

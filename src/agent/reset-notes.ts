@@ -1,6 +1,14 @@
 import { isQuorate } from '../core/membership.js';
 import type { ClusterPart, NodeState } from '../core/node-state.js';
-import type { BootNotes, Ending, PeersView, Trouble, TroubleCause } from './reset-record.js';
+import {
+  type BootNotes,
+  type Ending,
+  oneLine,
+  type PeersView,
+  type Trouble,
+  type TroubleCause,
+} from './reset-record.js';
+import { causeWords, instant } from './reset-sentences.js';
 
 /** The record ahead of a reset, made from what the agent is at a moment; and what the others decided afterwards. */
 
@@ -14,6 +22,8 @@ export interface NotesInput {
   /** Pauses of the agent's loop since the notes before. */
   readonly stalledMs: number;
   readonly startedMs: number;
+  /** Noted by an earlier agent of this boot; null: nothing. */
+  readonly formerTrouble: Trouble | null;
   readonly nowBootMs: number;
   readonly nowWallMs: number;
 }
@@ -36,6 +46,7 @@ const stalledFromMs = 2_500;
 export function bootNotesOf(input: NotesInput): BootNotes {
   const { node, startedMs, nowWallMs } = input;
   const armed = isArmed(input);
+  const trouble = armed ? troubleOf(input) : null;
   return {
     bootId: node.options.bootId,
     startedMs,
@@ -44,7 +55,8 @@ export function bootNotesOf(input: NotesInput): BootNotes {
     armed,
     effectiveMs: node.cluster?.budget.effectiveMs ?? 0,
     leaseMs: node.cluster?.lease.leaseMs ?? 0,
-    trouble: armed ? troubleOf(input) : null,
+    // A text that is longer than what is read again would cost the notes.
+    trouble: trouble && { ...trouble, text: oneLine(trouble.text) },
     ending: endingOf(input),
   };
 }
@@ -62,10 +74,18 @@ function troubleOf(input: NotesInput): Trouble | null {
   const { node, startedMs } = input;
   const { cluster } = node;
   if (cluster === null || cluster.protection.state === 'unattended') {
-    const text = cluster === null ? 'corosync has not answered since' : '';
+    const silent = cluster === null ? ['corosync has not answered since'] : [];
+    const text = [...silent, ...formerly(input.formerTrouble)].join('; ');
     return { cause: 'restarted-without-lease', sinceMs: startedMs, dueMs: startedMs, text };
   }
   return petTrouble(input, cluster) ?? leaseTrouble(input, cluster);
+}
+
+function formerly(trouble: Trouble | null): readonly string[] {
+  if (trouble === null) return [];
+  // Of a whole chain of agents that died the first reason is kept.
+  if (trouble.cause === 'restarted-without-lease') return /before that: .*/.exec(trouble.text) ?? [];
+  return [`before that: ${causeWords[trouble.cause]} since ${instant(trouble.sinceMs)}`];
 }
 
 function wallOf({ nowBootMs, nowWallMs }: NotesInput, bootMs: number): number {

@@ -10,6 +10,7 @@ import {
   type ResetReport,
   type ResetsReport,
   resetLimits,
+  type Trouble,
   type ValidatedReset,
   type WatchdogWord,
 } from '../agent/reset-record.js';
@@ -42,6 +43,7 @@ export class ResetHistoryKeeper {
   readonly #onProblem: (text: string) => void;
   #records: readonly ResetRecord[] = [];
   #problem: string | null = null;
+  #formerTrouble: Trouble | null = null;
   #saved: Promise<void> = Promise.resolve();
 
   private constructor(files: ResetFiles, source: LogSource, boot: ThisBoot, onProblem: (text: string) => void) {
@@ -76,7 +78,10 @@ export class ResetHistoryKeeper {
       this.#onProblem(this.#problem);
       await this.#files.setHistoryAside().catch((error: Error) => this.#onProblem(error.message));
     }
-    const evidence = this.#newEnd(await this.#files.loadNotes());
+    const notes = await this.#files.loadNotes();
+    if (notes.outcome === 'loaded' && notes.value.bootId === this.#boot.bootId)
+      this.#formerTrouble = notes.value.trouble;
+    const evidence = this.#newEnd(notes);
     if (evidence === null) return;
     await this.#replace([...this.#records, { evidence, gathered: false, acknowledgedMs: null }]);
   }
@@ -174,6 +179,11 @@ export class ResetHistoryKeeper {
       return isIt ? { ...record, evidence: { ...evidence, peers: { found: view } } } : record;
     });
     await this.#replace(told);
+  }
+
+  /** What an earlier agent of this very boot had noted; its notes are about to be replaced. */
+  get formerTrouble(): Trouble | null {
+    return this.#formerTrouble;
   }
 
   report(): ResetsReport {

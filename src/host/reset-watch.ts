@@ -102,6 +102,7 @@ export class ResetWatch {
       keeper: keeper(),
       stalledMs,
       startedMs: this.#startedMs,
+      formerTrouble: this.#options.history.formerTrouble,
       nowBootMs,
       nowWallMs: clock.wallMs(),
     });
