@@ -222,6 +222,7 @@ t.test('the command run again gives the verdict, and begins nothing', async (t) 
   const write = (...steps: readonly Step[]) =>
     writeFileSync(join(stateDir, 'watchdog', 'run'), steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
   write(begin, { step: 'last-pet-due', bootMs: 99 });
+  t.match(await holdfast('list'), { code: 0, stdout: /a validation of \/dev\/watchdog0 .* has no verdict yet: / });
   const { code, stdout } = await holdfast('validate', '--yes', '--json');
   t.equal(code, 1);
   t.match(JSON.parse(stdout), { verdict: 'unfinished', device: '/dev/watchdog0', driver: 'dog', kappa: null });

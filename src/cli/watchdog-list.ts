@@ -1,4 +1,5 @@
 import { loadConfig } from '../host/config-file.js';
+import { ValidationFiles } from '../host/validation-record.js';
 import { chooseWatchdog, type KnownWatchdog, knownWatchdogs, watchdogAt } from '../host/watchdog-choice.js';
 import type { CommonOptions } from './commands.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
@@ -17,10 +18,19 @@ export interface WatchdogList {
 export async function listWatchdogs(configFile: string, { json }: CommonOptions): Promise<ExitCode> {
   const { stateDir, watchdog } = loadConfig(configFile);
   const { watchdogs, board, notes } = await knownWatchdogs(stateDir);
-  const list = { watchdogs, choice: choiceOf(watchdog, watchdogs), board, notes };
+  const waiting = await waitingRun(stateDir);
+  const list = { watchdogs, choice: choiceOf(watchdog, watchdogs), board, notes: [...notes, ...waiting] };
   if (json) await printJson(list);
   else await print(renderWatchdogs(list, paintFor(process.stdout)).join('\n'));
   return exitCodes.done;
+}
+
+/** A validation that has no verdict yet. */
+async function waitingRun(stateDir: string): Promise<readonly string[]> {
+  const [begin] = (await new ValidationFiles(stateDir).run().catch(() => null)) ?? [];
+  if (begin?.step !== 'begin') return [];
+  const remedy = "the agent gives it when it starts, or 'holdfast watchdog validate --result'";
+  return [`a validation of ${begin.device} is under way, or has reset this machine and has no verdict yet: ${remedy}`];
 }
 
 type Configured = ReturnType<typeof loadConfig>['watchdog'];
