@@ -107,6 +107,14 @@ t.test('a lease that begins to run out is written down while there is time, with
   t.equal(all.saved.at(-1)?.trouble, null, 'taken back once it is over');
 });
 
+t.test('a machine without a clock', async (t) => {
+  const all = await running();
+  all.clock.wallMs = () => 5_000;
+  loseQuorum(all);
+  await pass(all, 4_000);
+  t.match(all.saved.at(-1)?.trouble, { cause: 'quorum-lost', sinceMs: 0 });
+});
+
 t.test('causes', async (t) => {
   const causeAfter = async (happen: (all: Watched) => void): Promise<unknown> => {
     const all = await running();

@@ -89,7 +89,8 @@ function formerly(trouble: Trouble | null): readonly string[] {
 }
 
 function wallOf({ nowBootMs, nowWallMs }: NotesInput, bootMs: number): number {
-  return Math.round(nowWallMs + bootMs - nowBootMs);
+  // A machine without a clock of its own begins in 1970.
+  return Math.max(0, Math.round(nowWallMs + bootMs - nowBootMs));
 }
 
 /** The lease holds, and the pets do not come through. */
@@ -125,11 +126,11 @@ function leaseCause(input: NotesInput, cluster: ClusterPart): TroubleCause {
   return silentMs >= stalledFromMs ? 'corosync-silent' : 'not-echoed';
 }
 
-function endingOf({ node, nowBootMs, nowWallMs }: NotesInput): Ending | null {
-  const { shutdown } = node;
+function endingOf(input: NotesInput): Ending | null {
+  const { shutdown } = input.node;
   if (shutdown === null) return null;
   const kind = shutdown.kind === 'restart' ? 'agent' : shutdown.kind;
-  return { kind, sinceMs: Math.round(nowWallMs + shutdown.sinceMs - nowBootMs), doneMs: null };
+  return { kind, sinceMs: wallOf(input, shutdown.sinceMs), doneMs: null };
 }
 
 /** Have these notes to be stored, after those? */
