@@ -94,7 +94,7 @@ export class Cluster {
     const network = await this.#hub.open(name, node);
     // One of them may reset itself, as in production; of the others the watchdog has to do it.
     const settings = { driver, node, nodes: members.length, boundMs, ownReset: node === 1 };
-    const guest = await this.#workshop.start(name, settings, network);
+    const guest = await this.#workshop.start(name, settings, { network });
     guest.driver = driver;
     return guest;
   }

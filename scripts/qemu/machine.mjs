@@ -8,9 +8,10 @@ const kernelWords = `console=ttyS0 panic=-1 quiet mitigations=off cryptomgr.note
 
 /**
  * `images`: { vmlinux, initrd, root }, `disk`: the guest's writable image, `sockets`: the path of each port's socket;
- * `network`: further arguments, or none.
+ * `network`: further arguments, or none. `ownTime`: the guest's clocks go on as it executes instructions, so that it is
+ * never too slow for its own time limits, however busy the host; its time is then not the host's.
  */
-export function qemuArguments({ driver, accel, images, disk, sockets, network = [] }) {
+export function qemuArguments({ driver, accel, images, disk, sockets, network = [], ownTime = false }) {
   return [
     ...[
       '-nodefaults',
@@ -24,7 +25,7 @@ export function qemuArguments({ driver, accel, images, disk, sockets, network = 
       '-smp',
       '1',
     ],
-    ...(accel === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max']),
+    ...processor(ownTime ? 'own time' : accel),
     // See Guest: stopped where it would be reset, and never ended by itself.
     ...['-action', 'reboot=reset,shutdown=pause,panic=none'],
     ...['-kernel', images.vmlinux, '-initrd', images.initrd, '-append', kernelWords],
@@ -40,6 +41,13 @@ export function qemuArguments({ driver, accel, images, disk, sockets, network = 
     ...driver.devices,
     ...network,
   ];
+}
+
+/** 2^1 ns an instruction: an emulated processor as fast as a slow real one. */
+function processor(kind) {
+  if (kind === 'kvm') return ['-accel', 'kvm', '-cpu', 'host'];
+  if (kind === 'tcg') return ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+  return ['-accel', 'tcg,thread=single', '-cpu', 'max', '-icount', 'shift=1,sleep=on'];
 }
 
 function drive(name, path, access) {

@@ -21,8 +21,8 @@ export class Workshop {
     this.#common = commonFiles(images.programs);
   }
 
-  /** Starts a guest with a disk of its own; `node` as nodeFiles takes it, `network` as qemuArguments does. */
-  async start(name, node, network) {
+  /** Starts a guest with a disk of its own; `node` as nodeFiles takes it, `hardware` as qemuArguments does. */
+  async start(name, node, hardware = {}) {
     const directory = join(this.#directory, name);
     mkdirSync(directory, { recursive: true });
     const initrd = join(directory, 'initrd');
@@ -32,7 +32,13 @@ export class Workshop {
     await run('mke2fs', ['-q', '-F', '-t', 'ext4', disk]);
     const guest = new Guest(name, directory);
     this.#guests.add(guest);
-    await guest.start({ driver: node.driver, accel: this.#accel, images: { ...this.#images, initrd }, disk, network });
+    await guest.start({
+      driver: node.driver,
+      accel: this.#accel,
+      images: { ...this.#images, initrd },
+      disk,
+      ...hardware,
+    });
     return guest;
   }
 
