@@ -199,6 +199,15 @@ t.test('completed once, by whoever comes first', async (t) => {
   );
 });
 
+t.test('completed by the agent and the command at once', async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const { root, files } = machineAfter(t, 'after', wholeRun());
+    const both = await Promise.all([1, 2].map(() => completeValidation(files, 1_700_000_025_000, root.root)));
+    for (const { outcome } of both) t.match(outcome, /verdict|none/);
+    t.match(await files.results(), [{ verdict: 'resets', kappa: 1 }]);
+  }
+});
+
 t.test('a run that is under way is left alone', async (t) => {
   const { root, files } = machineAfter(t, 'before', wholeRun());
   const stat = (started: string) =>

@@ -44,9 +44,14 @@ export async function conclude(
   }
   // Should this process die in between, the verdict that was written first stands.
   const { run } = judgement.validation;
-  const given = (await files.results()).find((result) => result.run === run);
-  const validation = given ?? judgement.validation;
-  if (given === undefined) await files.writeResult(validation);
+  const given = async () => (await files.results()).find((result) => result.run === run);
+  const validation = (await given()) ?? judgement.validation;
+  if (validation === judgement.validation) {
+    await files.writeResult(validation).catch(async (error: unknown) => {
+      // The agent and the command may do this at once: whoever is second finds it done.
+      if ((await given()) === undefined) throw error;
+    });
+  }
   await files.removeRun();
   return { outcome: 'verdict', validation };
 }
