@@ -85,7 +85,6 @@ async function main() {
   };
   const all = Object.values(results).flat();
   const failed = all.filter(({ failures }) => failures.length > 0).length;
-  if (options.keepLogs || failed > 0) say(`logs: ${workshop.saveLogs()}`);
   const tookMs = Math.round(performance.now() - startedMs);
   if (results.drivers.length > 0) print(`\n${driverTable(results.drivers)}\n\n${accuracyText(results.drivers)}`);
   if (results.validate.length > 0) print(`\n${validationTable(results.validate)}`);
@@ -94,6 +93,7 @@ async function main() {
     `\n${all.length} runs in ${Math.round(tookMs / 1_000)} s: ${failed === 0 ? 'every expectation held' : `${failed} FAILED`}`,
   );
   if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ accel, tookMs, ...results }, null, 2)}\n`);
+  if (options.keepLogs || failed > 0) say(`logs: ${workshop.saveLogs()}`);
   process.exit(failed === 0 && all.length > 0 ? 0 : 1);
 }
 
