@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { needsRoot } from './fixtures/needs-root.js';
 import { Lab, until } from './lab-cluster.js';
 
-const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'namespaces need root' };
 const agent = fileURLToPath(new URL('lab-agent.js', import.meta.url));
 
 const running = (lab: Lab) => lab.try('agent-pid', '1').code === 0;

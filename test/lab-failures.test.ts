@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { needsRoot } from './fixtures/needs-root.js';
 import { Lab } from './lab-cluster.js';
 
-const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'namespaces need root' };
 const script = fileURLToPath(new URL('../../scripts/lab', import.meta.url));
 
 function marked(lab: Lab): string[] {

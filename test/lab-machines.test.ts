@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { needsRoot } from './fixtures/needs-root.js';
 import { Lab, namespaces, until } from './lab-cluster.js';
 
-const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'namespaces need root' };
 const bootId = ['cat', '/proc/sys/kernel/random/boot_id'];
 
 /** Pids of processes that carry the lab's mark, or are in one of its pid namespaces. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { needsRoot } from './fixtures/needs-root.js';
 import { Lab, until } from './lab-cluster.js';
 
-const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'namespaces need root' };
 const bootId = (lab: Lab, node: number) => readFileSync(join(lab.dir, `n${node}/boot_id`), 'utf8');
 /** Twice the fence bound: whatever a cluster of three has to do here is done by then. */
 const limitMs = 30_000;

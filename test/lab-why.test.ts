@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ResetReport, ResetsReport } from '../src/agent/reset-record.js';
 import type { StatusReport } from '../src/agent/status.js';
+import { needsRoot } from './fixtures/needs-root.js';
 import { Lab, until } from './lab-cluster.js';
 
 /** Why a machine of the laboratory was reset, by its own agent after it is back. */
 
-const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'namespaces need root' };
 const nodes = [1, 2, 3] as const;
 
 function status(lab: Lab, node: number): StatusReport | null {

@@ -10,6 +10,7 @@ import type { ManagerInput } from '../core/manager-round.js';
 import { managerInput } from '../core/manager-turn.js';
 import type { NodeOptions, WatchdogFacts } from '../core/node-state.js';
 import { previewCommand } from '../core/preview.js';
+import { readBootId } from '../host/boot-id.js';
 import { defaultConfigFile, loadConfig } from '../host/config-file.js';
 import { createCorosyncCluster } from '../host/corosync-cluster.js';
 import { FileStore } from '../host/file-store.js';
@@ -250,7 +251,7 @@ function nodeOptions(
 ): NodeOptions {
   return {
     incarnation: randomBytes(8).toString('hex'),
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId: readBootId(),
     startedMs,
     fenceBoundMs: config.fenceBoundMs,
     watchdog: findings.info && watchdogFacts(findings.info),

@@ -1,3 +1,4 @@
+import { afterLeaseMs } from '../core/budget.js';
 import type { BootNotes, Dump, Ending, Finding, ResetEvidence, Trouble } from './reset-record.js';
 
 /** What the evidence of one reset comes down to: what its verdict is made from. */
@@ -37,9 +38,6 @@ export interface ResetFacts {
 const slackMs = 10_000;
 /** Longer than a machine takes to go down once the agent has ended. */
 const goingDownMs = 300_000;
-/** The emergency stop of design §2.3: a stalled pet, the closing of the device, the watchdog's own time, the reset. */
-const expiriesAfterLease = 3;
-const resetTimeMs = 2_000;
 
 export function found<T>(finding: Finding<T>): T | null {
   return 'found' in finding ? finding.found : null;
@@ -103,7 +101,7 @@ function wentAfterRelease(releasedMs: number | null, notes: BootNotes | null): b
 /** A machine that booted before its lease had ended, or that lived on long after, was not reset for it. */
 function lapsedTrouble({ trouble, effectiveMs }: BootNotes, endMs: number, logMs: number | null): Trouble | null {
   if (trouble === null || trouble.dueMs > endMs) return null;
-  const latestMs = trouble.dueMs + expiriesAfterLease * effectiveMs + resetTimeMs + slackMs;
+  const latestMs = trouble.dueMs + afterLeaseMs(effectiveMs) + slackMs;
   return logMs !== null && logMs > latestMs ? null : trouble;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ResetsReport } from '../agent/reset-record.js';
 import { HoldfastError } from '../core/errors.js';
+import { readBootId } from '../host/boot-id.js';
 import { loadConfig } from '../host/config-file.js';
 import { runProcess } from '../host/ocf-process.js';
 import { ResetFiles } from '../host/reset-files.js';
@@ -71,7 +72,7 @@ async function fromFiles(config: string): Promise<ResetsReport> {
   const nowMs = Date.now();
   const { stateDir } = loadConfig(config);
   const boot = {
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId: readBootId(),
     nowMs,
     bootedMs: Math.max(0, Math.round(nowMs - uptimeS * 1_000)),
     watchdog: await readWatchdogWord('/'),

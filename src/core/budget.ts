@@ -46,6 +46,11 @@ const reformMarginMs = 4_000;
 /** Two clocks of one cluster run apart by at most this; 500 ppm each, and NTP slews no faster. */
 const clockRateFactor = 1.001;
 
+/** How long after its lease a node may live at most, whatever fails on it, milliseconds. */
+export function afterLeaseMs(effectiveMs: number): number {
+  return expiriesAfterLease * effectiveMs + resetTimeMs;
+}
+
 /** How long survivors wait after the last grant before they may declare a node fenced, milliseconds. */
 export function takeoverMs(fenceBoundMs: number): number {
   return Math.ceil((fenceBoundMs + 1_000) * clockRateFactor);
@@ -55,7 +60,7 @@ export function deriveBudget(input: BudgetInput): Budget {
   const { fenceBoundMs, kappa } = input;
   const timeoutS = timeoutOfS(input, fenceBoundMs);
   const effectiveMs = timeoutS * kappa * 1_000;
-  const leaseMs = fenceBoundMs - expiriesAfterLease * effectiveMs - resetTimeMs;
+  const leaseMs = fenceBoundMs - afterLeaseMs(effectiveMs);
   const rideThroughMs = input.tokenMs + input.consensusMs + (input.deviceSyncTimeoutMs ?? 0) + reformMarginMs;
   return {
     fenceBoundMs,
@@ -78,7 +83,7 @@ function timeoutOfS({ kappa, minTimeoutS, maxTimeoutS }: BudgetInput, fenceBound
 /** The smallest bound that fits: a longer one may also get the device a longer timeout. */
 function neededBoundMs(input: BudgetInput, rideThroughMs: number, boundMs = input.fenceBoundMs): number {
   const effectiveMs = timeoutOfS(input, boundMs) * input.kappa * 1_000;
-  const neededMs = rideThroughMs + expiriesAfterLease * effectiveMs + resetTimeMs;
+  const neededMs = rideThroughMs + afterLeaseMs(effectiveMs);
   return neededMs <= boundMs ? boundMs : neededBoundMs(input, rideThroughMs, neededMs);
 }
 
