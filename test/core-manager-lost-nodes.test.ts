@@ -1,6 +1,7 @@
 import t from 'tap';
 import { takeoverMs } from '../src/core/budget.js';
 import type { Command } from '../src/core/cluster-state.js';
+import { decide } from '../src/core/manager.js';
 import { add } from './fixtures/add-resource.js';
 import { ManagerWorld } from './fixtures/manager-world.js';
 
@@ -54,4 +55,23 @@ t.test('disarming waits until nodes out of reach are back or proved dead', async
   for (const nodeId of [4, 5]) world.absent.delete(nodeId);
   world.settle();
   t.equal(world.state.disarm?.phase, 'disarmed');
+});
+
+t.test('who is back before the votes say so keeps its name, and with it the rules that name it', async (t) => {
+  const world = new ManagerWorld(3);
+  world.run({ type: 'node-state', nodeId: 3, state: 'gone' });
+  const input = world.input();
+  const nodes = input.electorate.nodes.filter(({ nodeId }) => nodeId !== 3);
+  const up = decide({ ...input, electorate: { nodes, expectedVotes: 2 } });
+  t.match(up, [{ type: 'node-up', nodeId: 3, name: 'node3' }]);
+});
+
+t.test('who has no name yet is not there before the votes name it', async (t) => {
+  const world = new ManagerWorld(3);
+  const input = world.input();
+  const { 3: _, ...others } = world.state.nodes;
+  const state = { ...world.state, nodes: others };
+  const nodes = input.electorate.nodes.filter(({ nodeId }) => nodeId !== 3);
+  t.same(decide({ ...input, state, electorate: { nodes, expectedVotes: 2 } }), []);
+  t.match(decide({ ...input, state }), [{ type: 'node-up', nodeId: 3, name: 'node3' }]);
 });

@@ -124,6 +124,26 @@ t.test('what was left running when it was removed is as unseen as what was put t
   t.equal((await runPlan(leftRunning(false))).violation, null, 'where it was left is remembered until it is removed');
 });
 
+t.test('what was lost with its node is not held up by who has just come and has something of it by hand', async (t) => {
+  const set = (requested: 'started' | 'ignored'): Fault =>
+    ask({ type: 'resource-set', sid: 'vm:1', changes: { requested }, unset: [] });
+  const faults: TimedFault[] = [
+    { atMs: 4_000, fault: ask({ ...add('vm:1'), nodeId: 1 }) },
+    { atMs: 10_000, fault: set('ignored') },
+    { atMs: 12_000, fault: { kind: 'partition', groups: [[3], [1, 2]] } },
+    { atMs: 14_000, fault: { kind: 'by-hand', node: 3, sid: 'vm:1' } },
+    { atMs: 16_000, fault: set('started') },
+    { atMs: 24_000, fault: { kind: 'power-off', nodes: [1] } },
+    { atMs: 24_500, fault: { kind: 'power-on', nodes: [1] } },
+    { atMs: 25_200, fault: { kind: 'heal' } },
+  ];
+  for (const seed of [1, 2, 3]) {
+    const plan = { ...newPlan(seed, 3), sids: ['vm:1'], fenceBoundMs: 60_000, network: {} };
+    const { violation } = await runPlan({ ...plan, faults, faultsEndMs: 40_000 });
+    t.equal(violation, null, `seed ${seed}`);
+  }
+});
+
 t.test('a campaign runs every seed once, on several threads', async (t) => {
   const none = (): void => undefined;
   const limits = { shrunkFindings: 1, findingsLimit: 10, onFinding: none, onProgress: none };
@@ -193,6 +213,13 @@ const apart: Rule = {
   affinity: 'negative',
   ...common,
 };
+const mates: Rule = {
+  id: 'mates',
+  type: 'resource-affinity',
+  resources: ['vm:2', 'vm:3'],
+  affinity: 'positive',
+  ...common,
+};
 const strict: Rule = {
   id: 'r2',
   type: 'node-affinity',
@@ -234,4 +261,20 @@ t.test('new placements are judged, what stays is not', async (t) => {
   t.same(found, [], 'it came back to where it was');
   commit(7, { state: 'recovery' });
   t.match(found, [/entry 7 places against a rule/]);
+});
+
+const onFirst: Rule = { ...strict, id: 'first', resources: ['vm:1'], nodes: [{ name: 'node1', priority: 0 }] };
+
+t.test('what is kept apart from an ignored one waits while the mate of that one has the place', async (t) => {
+  const faults: TimedFault[] = [
+    { atMs: 4_000, fault: ask({ ...add('vm:2', { requested: 'ignored' }), nodeId: 1 }) },
+    { atMs: 4_100, fault: ask({ type: 'rule-set', rule: { ...apart, id: 'apart' }, mode: 'add' }) },
+    { atMs: 4_200, fault: ask({ type: 'rule-set', rule: mates, mode: 'add' }) },
+    { atMs: 4_300, fault: ask({ type: 'rule-set', rule: onFirst, mode: 'add' }) },
+    { atMs: 5_000, fault: ask({ ...add('vm:3'), nodeId: 1 }) },
+    { atMs: 9_000, fault: ask(add('vm:1')) },
+  ];
+  const plan = { ...newPlan(1, 2), sids: ['vm:1', 'vm:2', 'vm:3'], network: {} };
+  const { violation } = await runPlan({ ...plan, faults, faultsEndMs: 16_000 });
+  t.equal(violation, null);
 });

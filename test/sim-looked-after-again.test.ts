@@ -64,9 +64,28 @@ t.test('what a node knows to be looked after must not run there unprotected', as
     world.runFor(2_000),
   ]);
   const { bootId } = world.node(3);
-  const seen = { nodeId: 3, name: 'node3', up: true, bootId, watchdogCounts: false, stored: null, hasLostStore: false };
-  const witness: Witness = { ...seen, running: new Set([sid]), runningByHand: new Set(), commitIndex: addedIndex };
+  const seen = { nodeId: 3, name: 'node3', up: true, bootId, stored: null, hasLostStore: false };
+  const unarmed = { watchdogCounts: false, watchdogRefused: false };
+  const witness: Witness = {
+    ...seen,
+    ...unarmed,
+    running: new Set([sid]),
+    runningByHand: new Set(),
+    commitIndex: addedIndex,
+  };
   t.same(world.invariants.watched(witness), [sid]);
   t.same(world.invariants.watched({ ...witness, commitIndex: addedIndex - 1 }), []);
   t.same(world.invariants.watched({ ...witness, runningByHand: new Set([sid]) }), []);
+  t.same(world.invariants.mustHaveEnded(witness), [sid], 'nobody has armed the watchdog');
+  t.same(world.invariants.mustHaveEnded({ ...witness, watchdogRefused: true }), [], 'nobody could arm it');
+});
+
+t.test('what was given to a node ends with its bound, whatever its watchdog does', async (t) => {
+  const world = newWorld({ seed: 1, nodes: 3 });
+  await world.run(6_000);
+  await Promise.all([world.request('node1', { ...add(sid), nodeId: 3 }), world.runFor(4_000)]);
+  const node = world.node(3);
+  t.ok(node.running.has(sid));
+  if (node.device !== null) node.device.refused = true;
+  t.same(world.invariants.mustHaveEnded(node), [sid]);
 });

@@ -467,3 +467,18 @@ t.test('a short stop of corosync loses nothing; what a long one held back is sen
     'in another ring',
   );
 });
+
+t.test('who loses the quorum device, and with it quorum, is cut off from that moment', async (t) => {
+  const world = new World({ seed: 1, nodes: two, quorumDevice: { votes: 1 } });
+  await world.run(6_000);
+  world.partition([[1], [2]]);
+  t.same(
+    world.nodes.map(({ cutSinceMs }) => cutSinceMs),
+    [null, null],
+    'either may be given its vote',
+  );
+  world.device?.setReach(1, false);
+  t.equal(world.node(1).cutSinceMs, world.nowMs);
+  world.device?.putRight();
+  t.equal(world.node(1).cutSinceMs, null);
+});

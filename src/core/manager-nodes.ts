@@ -20,7 +20,10 @@ function presentNodes(input: ManagerInput): Command[] {
   return [...members].flatMap(([nodeId, heartbeat]): Command[] => {
     const { bootId, fenceBoundMs } = heartbeat;
     const known = state.nodes[nodeId];
-    const up: Command = { type: 'node-up', nodeId, name: nodeName(electorate, nodeId), bootId, fenceBoundMs };
+    // Rules name nodes: who is back before the votes say so keeps its name, and who never had one waits for it.
+    const name = isVoter(electorate, nodeId) ? nodeName(electorate, nodeId) : known?.name;
+    if (name === undefined) return [];
+    const up: Command = { type: 'node-up', nodeId, name, bootId, fenceBoundMs };
     if (known === undefined) return [up];
     if (isFenced(state, nodeId, bootId)) return [];
     if (known.bootId !== bootId) {

@@ -286,8 +286,7 @@ export class FaultInjection {
     for (const node of world.nodes) this.#putRight(node);
     world.setNodeList(world.nodes.map(({ nodeId }) => nodeId));
     world.heal();
-    world.device?.cutOff.clear();
-    world.device?.setUp(true);
+    world.device?.putRight();
   }
 
   /** On its way down, unable to reset itself though it has to, or with an operation that never ends. */

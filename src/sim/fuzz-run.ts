@@ -35,6 +35,8 @@ export interface FuzzOutcome {
 
 /** Between two looks whether a rule was broken. */
 const sliceMs = 2_000;
+/** Who comes into a view has looked around and said so after this time. */
+const tellMs = 5_000;
 /** What was found running so long ago is not placed anew. */
 const foundMs = 30_000;
 
@@ -56,6 +58,8 @@ class FuzzRun {
   readonly #left = new Set<string>();
   /** As they were before the entry that is looked at. */
   #before: Readonly<Record<string, ServiceRecord>> = {};
+  /** Of the newest entry. */
+  #view = { epoch: 0, sinceMs: 0 };
   readonly #ranMs = new Map<string, number>();
   #violation: FuzzViolation | null = null;
 
@@ -74,6 +78,7 @@ class FuzzRun {
       observer: {
         violation: (violation) => this.#onViolation(violation),
         committed: (entry) => {
+          this.#noteView(entry);
           this.#noteLeft(entry);
           this.#noteUnseen(entry);
           this.#judge.committed(entry, this.#world.state);
@@ -147,24 +152,30 @@ class FuzzRun {
   }
 
   /**
-   * Where it runs by hand is out of the view that places it. What has a place and only moves is not looked for, and what
-   * runs on two nodes already can be taken over on one of them only: it stays unseen.
+   * Where it runs by hand is out of the view that places it, or has only just come into it: what was lost with its node
+   * does not wait until everybody has looked for it. What has a place and only moves is not looked for, and what runs on
+   * two nodes already can be taken over on one of them only: it stays unseen.
    */
   #noteUnseen({ command, epoch }: Entry): void {
     if (command.type !== 'service-state' || command.state !== 'started') return;
     const { sid, nodeId } = command;
     const before = this.#before[sid];
     if (before !== undefined && mayRun(before.state)) return;
+    const isTold = before?.state !== 'recovery' || this.#world.nowMs - this.#view.sinceMs >= tellMs;
     const isUnseen = this.#world.nodes.some(
       (node) =>
         node.nodeId !== nodeId &&
         (node.runningByHand.has(sid) || this.#left.has(`${sid}/${node.nodeId}`)) &&
-        node.agent?.node.cluster?.views.view?.epoch !== epoch,
+        (!isTold || node.agent?.node.cluster?.views.view?.epoch !== epoch),
     );
     const places = this.#world.where(sid);
     const isTwice = places.length > 1 && places.some((node) => node.nodeId === nodeId);
     if (isUnseen) this.#unseen.add(sid);
     else if (!isTwice) this.#unseen.delete(sid);
+  }
+
+  #noteView({ epoch }: Entry): void {
+    if (epoch !== this.#view.epoch) this.#view = { epoch, sinceMs: this.#world.nowMs };
   }
 
   /** Nobody knows where a liar runs before it is found there. */

@@ -55,6 +55,8 @@ export interface Witness {
   readonly runningByHand: ReadonlySet<string>;
   /** Its watchdog counts, by a timeout that was given to it. */
   readonly watchdogCounts: boolean;
+  /** The last time that somebody wanted to arm it, it could not be. */
+  readonly watchdogRefused: boolean;
   /** What its store would give to an agent that starts now. */
   readonly stored: DurableRecord | null;
   /** So much of the log its agent knows to be committed; without an agent, the next one. */
@@ -141,6 +143,19 @@ export class Invariants {
       if (service === undefined || service.state === 'ignored') return false;
       if (belongsTo(service, node)) return true;
       return !node.runningByHand.has(sid) && service.addedIndex <= knownIndex;
+    });
+  }
+
+  /**
+   * What runs there and must have ended when its bound is over. Where the watchdog could not be armed, that is what was
+   * given to that node before: what is found there cannot be given to it, nor to anybody else.
+   */
+  mustHaveEnded(node: Witness): string[] {
+    const watched = this.watched(node);
+    if (!node.watchdogRefused) return watched;
+    return watched.filter((sid) => {
+      const service = this.oracle.services[sid];
+      return service !== undefined && belongsTo(service, node);
     });
   }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClusterState, ServiceRecord } from '../core/cluster-state.js';
-import { breachAt, type RulesInForce, rulesInForce } from './rule-invariants.js';
+import { breachAt, isAt, type RulesInForce, rulesInForce } from './rule-invariants.js';
 import type { World } from './world.js';
 
 /**
@@ -111,9 +111,19 @@ function freeNode(state: ClusterState, rules: RulesInForce, service: ServiceReco
     return other !== undefined && other.state !== 'started' && shouldRun(state, other);
   });
   if (waits || isTogether(rules, service.sid)) return null;
-  return (
-    Object.values(state.nodes).find(({ nodeId }) => breachAt(state, rules, service.sid, nodeId) === null)?.name ?? null
-  );
+  return Object.values(state.nodes).find(({ nodeId }) => couldTake(state, rules, service.sid, nodeId))?.name ?? null;
+}
+
+function couldTake(state: ClusterState, rules: RulesInForce, sid: string, nodeId: number): boolean {
+  return breachAt(state, rules, sid, nodeId) === null && !isMateOfOther(state, rules, sid, nodeId);
+}
+
+/** Whoever is there belongs together with one that it is kept apart from, and so stands for that one. */
+function isMateOfOther(state: ClusterState, { apart, together }: RulesInForce, sid: string, nodeId: number): boolean {
+  const others = new Set(apart.flatMap(({ resources }) => (resources.includes(sid) ? resources : [])));
+  others.delete(sid);
+  const mates = together.flatMap(({ resources }) => (resources.some((mate) => others.has(mate)) ? resources : []));
+  return mates.some((mate) => isAt(state.services[mate], nodeId));
 }
 
 function isTogether({ together }: RulesInForce, sid: string): boolean {
@@ -128,7 +138,7 @@ function misplaced(state: ClusterState, rules: RulesInForce, service: ServiceRec
   const breach = breachAt(without(state, sid), rules, sid, nodeId) ?? belowBest(state, rules, service);
   if (breach === null) return [];
   const free = Object.values(state.nodes).find(
-    (node) => node.nodeId !== nodeId && breachAt(without(state, sid), rules, sid, node.nodeId) === null,
+    (node) => node.nodeId !== nodeId && couldTake(without(state, sid), rules, sid, node.nodeId),
   );
   return free === undefined ? [] : [`${breach}, though ${free.name} could take it`];
 }
@@ -151,7 +161,7 @@ function belowBest(
     (node) =>
       priorityOf(node.name) > now &&
       !failedNodeIds.includes(node.nodeId) &&
-      breachAt(without(state, sid), rules, sid, node.nodeId) === null,
+      couldTake(without(state, sid), rules, sid, node.nodeId),
   );
   return better === undefined ? null : `${sid} runs in class ${now}, below that of ${better.name}`;
 }

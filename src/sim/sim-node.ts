@@ -134,6 +134,10 @@ export class SimNode implements Witness {
     return this.device?.countsAsTold ?? false;
   }
 
+  get watchdogRefused(): boolean {
+    return this.device?.refused ?? false;
+  }
+
   get stored(): DurableRecord | null {
     return this.disk.record;
   }

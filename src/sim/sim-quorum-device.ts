@@ -7,6 +7,8 @@ export interface DeviceSurroundings {
   readonly random: Random;
   readonly votes: number;
   readonly rings: () => Iterable<Ring>;
+  /** Who could have its votes has changed; to call `reconsider`. */
+  readonly onReach: () => void;
 }
 
 /** Until a ring is told that it has the vote, after another has lost it. */
@@ -20,7 +22,7 @@ export class SimQuorumDevice {
   readonly votes: number;
   up = true;
   /** Nodes that do not reach it. */
-  readonly cutOff = new Set<number>();
+  readonly #cutOff = new Set<number>();
   readonly #world: DeviceSurroundings;
   #generation = 0;
 
@@ -31,18 +33,23 @@ export class SimQuorumDevice {
 
   setUp(up: boolean): void {
     this.up = up;
-    this.reconsider();
+    this.#world.onReach();
   }
 
   setReach(nodeId: number, works: boolean): void {
-    if (works) this.cutOff.delete(nodeId);
-    else this.cutOff.add(nodeId);
-    this.reconsider();
+    if (works) this.#cutOff.delete(nodeId);
+    else this.#cutOff.add(nodeId);
+    this.#world.onReach();
+  }
+
+  putRight(): void {
+    this.#cutOff.clear();
+    this.setUp(true);
   }
 
   /** Could these nodes have its votes, were they a ring? */
   votesFor(nodes: readonly { readonly nodeId: number }[]): number {
-    return this.up && nodes.some(({ nodeId }) => !this.cutOff.has(nodeId)) ? this.votes : 0;
+    return this.up && nodes.some(({ nodeId }) => !this.#cutOff.has(nodeId)) ? this.votes : 0;
   }
 
   /** Call it when rings or reach have changed. */
@@ -67,7 +74,7 @@ export class SimQuorumDevice {
   }
 
   #best(): Ring | undefined {
-    const reach = (ring: Ring): number => ring.memberIds.filter((nodeId) => !this.cutOff.has(nodeId)).length;
+    const reach = (ring: Ring): number => ring.memberIds.filter((nodeId) => !this.#cutOff.has(nodeId)).length;
     const whole = [...this.#world.rings()].filter((ring) => this.up && ring.whole && reach(ring) > 0);
     return whole.sort((a, b) => reach(b) - reach(a) || a.id.nodeId - b.id.nodeId)[0];
   }

@@ -29,6 +29,8 @@ export class SimWatchdogDevice {
   timeoutS = defaultTimeoutS;
   /** What does not work with it; null: everything does. */
   trouble: WatchdogTrouble | null = null;
+  /** The last arming failed for that. */
+  refused = false;
   readonly #timeline: Timeline;
   readonly #fires: () => void;
   #expiry: SimEvent | null = null;
@@ -249,6 +251,7 @@ export class SimKeeper implements Watchdog {
     if (this.#state === 'expired') throw failed('its lease has expired');
     if (leaseDeadlineMs <= nowMs || leaseDeadlineMs > nowMs + leaseMs) throw failed('the lease is over');
     const { minTimeoutS, maxTimeoutS } = device.facts;
+    device.refused = device.trouble !== null;
     if (device.trouble === 'open') throw failed('EBUSY: another process has it');
     device.open();
     this.#state = 'open';

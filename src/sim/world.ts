@@ -362,9 +362,9 @@ export class World {
   #checkBound(node: SimNode): void {
     if (node.cutSinceMs === null) return;
     const outMs = Math.round(this.nowMs - node.cutSinceMs);
-    const watched = this.invariants.watched(node);
-    if (outMs < node.longestBoundMs || watched.length === 0) return;
-    const what = `${node.name} has been out of quorum for ${outMs} ms and runs ${watched.join(' ')}`;
+    const outlives = this.invariants.mustHaveEnded(node);
+    if (outMs < node.longestBoundMs || outlives.length === 0) return;
+    const what = `${node.name} has been out of quorum for ${outMs} ms and runs ${outlives.join(' ')}`;
     this.invariants.violate('outlives-bound', what);
   }
 
@@ -376,6 +376,7 @@ export class World {
       random: this.random,
       votes,
       rings: () => this.network.rings(),
+      onReach: () => this.#noteReach(),
     });
   }
 
