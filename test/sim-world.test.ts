@@ -469,7 +469,11 @@ t.test('a short stop of corosync loses nothing; what a long one held back is sen
 });
 
 t.test('who loses the quorum device, and with it quorum, is cut off from that moment', async (t) => {
-  const world = new World({ seed: 1, nodes: two, quorumDevice: { votes: 1 } });
+  const world = new World({
+    seed: 1,
+    nodes: [1, 2].map((nodeId) => ({ nodeId, name: `node${nodeId}` })),
+    quorumDevice: { votes: 1 },
+  });
   await world.run(6_000);
   world.partition([[1], [2]]);
   t.same(
