@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { protectionWarning } from '../src/agent/report.js';
 import { boardClockErrorMs, readBoard } from '../src/host/board.js';
 import type { Validation } from '../src/host/validation-record.js';
 import {
@@ -281,6 +282,20 @@ t.test('a verdict belongs to device, driver and board', async (t) => {
     validated: false,
     problem: /gave no verdict/,
   });
+});
+
+t.test('softdog protects, but not as hardware does', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, softdog, 'softdog');
+  root.board(here);
+  const stateDir = remember(root, { ...verdict, driver: 'softdog' });
+  const { device, known } = await findConfiguredWatchdog('auto', stateDir, root.root, noLoading);
+  const { protection, problem } = trustIn(device, known, { kappa: null, allowUnvalidated: false });
+  t.equal(protection, 'protected (not by hardware)');
+  t.match(
+    protectionWarning(protection, device, problem),
+    /watchdog0 does not reset this machine when its kernel hangs/,
+  );
 });
 
 t.test('what did not reset the machine is refused, whatever is allowed', async (t) => {

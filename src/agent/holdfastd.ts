@@ -39,7 +39,7 @@ import type { WatchdogInfo } from '../ports/watchdog.js';
 import { Agent } from './agent.js';
 import type { Config, WatchdogConfig } from './config.js';
 import { LocalControl, type Reports } from './local-control.js';
-import { statusReport, timingReport } from './report.js';
+import { protectionWarning, statusReport, timingReport } from './report.js';
 import { resetWarnings } from './reset-sentences.js';
 import type { Protection } from './status.js';
 
@@ -59,8 +59,6 @@ interface WatchdogFindings {
   readonly watchdog: KeeperWatchdog | null;
   readonly info: WatchdogInfo | null;
   readonly problem: string | null;
-  /** What it does not protect from; null: nothing is known. */
-  readonly caution: string | null;
   readonly protection: Protection;
 }
 
@@ -73,7 +71,6 @@ async function main(argv: readonly string[]): Promise<void> {
   const clock = createHostClock(native);
   await completeLastValidation(config.stateDir, clock, log);
   const findings = await findWatchdog(config, native);
-  if (findings.caution !== null) log.warn({}, findings.caution);
   const store = new FileStore(config.stateDir);
   const record = await loadRecord(store, log);
   const driver = new OcfDriver({ ocfRoot: config.ocfRoot });
@@ -125,8 +122,8 @@ async function main(argv: readonly string[]): Promise<void> {
     { version, incarnation: options.incarnation, bootId: options.bootId, config: file },
     `holdfastd ${version} starts: fence bound ${config.fenceBoundMs} ms, watchdog ${findings.info?.device ?? 'none'}`,
   );
-  if (findings.protection !== 'protected')
-    log.warn({}, `${findings.protection}: ${findings.problem ?? findings.info?.device}`);
+  const unprotected = protectionWarning(findings.protection, findings.info?.device ?? null, findings.problem);
+  if (unprotected !== null) log.warn({}, unprotected);
   agent.start();
   watch.start();
   tellLastReset(history, log).catch((error: Error) => log.error({ err: error }, error.message));
@@ -184,7 +181,6 @@ async function findWatchdog(config: Config, native: Native): Promise<WatchdogFin
       watchdog: null,
       info: null,
       problem: error.message,
-      caution: null,
       protection: 'UNPROTECTED (no watchdog)',
     };
   }
@@ -199,7 +195,6 @@ async function findEmulator({ emulator, kappa }: EmulatorConfig, native: Native)
     watchdog,
     info: await watchdog.inspect(),
     problem: null,
-    caution: null,
     protection: 'UNPROTECTED (emulated)',
   };
 }
@@ -208,11 +203,7 @@ async function findDevice(config: DeviceConfig, stateDir: string, native: Native
   const { device, known } = await findConfiguredWatchdog(config.device, stateDir);
   const { kappa, validated, problem, protection } = trustIn(device, known, config);
   const watchdog = createWatchdog({ device, validated, ...(kappa === null ? {} : { kappa }) }, native);
-  const caution =
-    known?.kind === 'software'
-      ? `${device} is not hardware: it does not reset this machine when its kernel hangs`
-      : null;
-  return { watchdog, info: await watchdog.inspect(), problem, caution, protection };
+  return { watchdog, info: await watchdog.inspect(), problem, protection };
 }
 
 async function loadRecord(store: Store, log: Logger): Promise<DurableRecord> {

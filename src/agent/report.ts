@@ -115,11 +115,7 @@ function warnings(input: ReportInput): string[] {
   const { cluster } = node;
   const lines: (string | null | false | undefined)[] = [
     input.failed !== null && `this agent has failed and does nothing any more: ${input.failed.message}`,
-    input.protection === 'UNPROTECTED (emulated)' &&
-      'UNPROTECTED: the watchdog is emulated; it ends a laboratory machine, never a real one',
-    input.protection === 'UNPROTECTED (unvalidated)' &&
-      `UNPROTECTED: ${watchdog?.device} was never seen to reset this machine`,
-    input.protection === 'UNPROTECTED (no watchdog)' && `UNPROTECTED: ${input.watchdogProblem ?? 'no watchdog'}`,
+    protectionWarning(input.protection, watchdog?.device ?? null, input.watchdogProblem),
     !input.connected && 'corosync does not answer: what is shown of the cluster is what was last known',
     cluster !== null && deliversNothing(input, cluster),
     cluster?.refusal && `nothing is started on this node: ${cluster.refusal}`,
@@ -134,6 +130,26 @@ function warnings(input: ReportInput): string[] {
     keeper?.state === 'expired' && 'the lease has run out: this node is about to be reset',
   ];
   return lines.filter((line): line is string => typeof line === 'string' && line !== '');
+}
+
+/** What a node's watchdog does not protect from, one sentence; null: it protects from everything. */
+export function protectionWarning(
+  protection: Protection,
+  device: string | null,
+  problem: string | null,
+): string | null {
+  switch (protection) {
+    case 'protected':
+      return null;
+    case 'protected (not by hardware)':
+      return `protected, but not by hardware: ${device} does not reset this machine when its kernel hangs`;
+    case 'UNPROTECTED (emulated)':
+      return 'UNPROTECTED: the watchdog is emulated; it ends a laboratory machine, never a real one';
+    case 'UNPROTECTED (unvalidated)':
+      return `UNPROTECTED: ${problem ?? `${device} was never seen to reset this machine`}`;
+    case 'UNPROTECTED (no watchdog)':
+      return `UNPROTECTED: ${problem ?? 'no watchdog'}`;
+  }
 }
 
 /** Corosync stopped, or hanging: it says nothing, and what it last said still stands there. */

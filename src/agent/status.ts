@@ -9,6 +9,8 @@ import type { NodeLoad } from '../core/usage.js';
 export type Protection =
   /** A validated device is armed or can be. */
   | 'protected'
+  /** The same, by a timer of the kernel itself: a kernel that hangs is not reset. */
+  | 'protected (not by hardware)'
   /** The watchdog is emulated: it resets a laboratory's process, not a machine. */
   | 'UNPROTECTED (emulated)'
   /** The device was never seen to reset this machine, and the configuration allows that. */

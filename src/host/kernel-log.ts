@@ -19,7 +19,8 @@ export function readKernelLog(root = '/'): readonly string[] {
   }
   try {
     const lines: string[] = [];
-    for (let text = readRecord(fd); text !== '' && lines.length < maxLines; text = readRecord(fd)) {
+    const buffer = Buffer.alloc(recordBytes);
+    for (let text = readRecord(fd, buffer); text !== '' && lines.length < maxLines; text = readRecord(fd, buffer)) {
       lines.push(...text.split('\n').flatMap(messageOf));
     }
     return lines;
@@ -29,8 +30,7 @@ export function readKernelLog(root = '/'): readonly string[] {
 }
 
 /** Empty at the end. */
-function readRecord(fd: number): string {
-  const buffer = Buffer.alloc(recordBytes);
+function readRecord(fd: number, buffer: Buffer): string {
   for (;;) {
     try {
       return buffer.toString('utf8', 0, readSync(fd, buffer));

@@ -76,12 +76,20 @@ export function problemInLog(driver: string, log: readonly string[]): string | n
   return said === undefined ? null : (own.find((verdict) => verdict.line.test(said))?.problem ?? null);
 }
 
-/** Drivers that are loaded, have made no device, and have said why. */
-export async function driversInVain(root: string, made: readonly (string | null)[], log: readonly string[]) {
+/** Loaded drivers that say in the kernel's log whether they reset anything. @param root prefix of /sys; only tests set it */
+export async function talkingDrivers(root: string): Promise<readonly string[]> {
   const modules = await readdir(join(root, '/sys/module')).catch((): string[] => []);
-  const names = [...new Set(verdicts.map(({ driver }) => driver))];
-  return names
-    .filter((name) => modules.includes(name) && !made.includes(name))
+  return [...new Set(verdicts.map(({ driver }) => driver))].filter((name) => modules.includes(name));
+}
+
+/** Of these, those that have made no device, and have said why. */
+export function driversInVain(
+  talking: readonly string[],
+  made: readonly (string | null)[],
+  log: readonly string[],
+): readonly string[] {
+  return talking
+    .filter((name) => !made.includes(name))
     .flatMap((name) => {
       const problem = problemInLog(name, log);
       return problem === null ? [] : [`${name} is loaded, but there is no watchdog of it: ${problem}`];

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors.js';
 import { readKernelLog } from './kernel-log.js';
-import { driversInVain, findOldDriver, problemInLog, softdogIdentity } from './watchdog-drivers.js';
+import { driversInVain, findOldDriver, problemInLog, softdogIdentity, talkingDrivers } from './watchdog-drivers.js';
 import {
   findHolder,
   type Holder,
@@ -35,7 +35,9 @@ const maxWatchdogs = 32;
 
 /** @param root prefix of /dev, /proc and /sys; only tests set it */
 export async function findWatchdogs(root = '/'): Promise<WatchdogInventory> {
-  const log = readKernelLog(root);
+  const talking = await talkingDrivers(root);
+  // Some ten milliseconds in which nothing else is done: only for what may stand there.
+  const log = talking.length === 0 ? [] : readKernelLog(root);
   const watchdogs: FoundWatchdog[] = [];
   const notes: string[] = [];
   for (const device of await deviceNames(root)) {
@@ -47,7 +49,7 @@ export async function findWatchdogs(root = '/'): Promise<WatchdogInventory> {
     }
   }
   const drivers = watchdogs.map(({ driver }) => driver);
-  return { watchdogs, notes: [...notes, ...(await driversInVain(root, drivers, log))] };
+  return { watchdogs, notes: [...notes, ...driversInVain(talking, drivers, log)] };
 }
 
 async function deviceNames(root: string): Promise<readonly string[]> {

@@ -1,3 +1,4 @@
+import type { Protection } from '../agent/status.js';
 import { type KnownWatchdog, knownProblem } from './watchdog-choice.js';
 
 /** How far the agent may rely on a kernel device. */
@@ -7,7 +8,7 @@ export interface WatchdogTrust {
   readonly validated: boolean;
   /** Why nothing may run over it, one sentence; null: something may. */
   readonly problem: string | null;
-  readonly protection: 'protected' | 'UNPROTECTED (unvalidated)' | 'UNPROTECTED (no watchdog)';
+  readonly protection: Exclude<Protection, 'UNPROTECTED (emulated)'>;
 }
 
 export interface TrustConfig {
@@ -28,7 +29,8 @@ export function trustIn(device: string, known: KnownWatchdog | null, config: Tru
     const problem = `watchdog.kappa = ${config.kappa} is configured, but ${device} was seen to reset this machine after ${measured} timeouts: remove kappa from the configuration, or set it to ${measured}`;
     return { kappa: measured, validated: true, problem, protection: 'UNPROTECTED (no watchdog)' };
   }
-  return { kappa: config.kappa ?? measured, validated: true, problem: null, protection: 'protected' };
+  const protection = known?.kind === 'software' ? 'protected (not by hardware)' : 'protected';
+  return { kappa: config.kappa ?? measured, validated: true, problem: null, protection };
 }
 
 function unvalidated(
