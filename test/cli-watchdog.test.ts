@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { StatusReport } from '../src/agent/status.js';
@@ -9,6 +10,7 @@ import { createStatusServer } from '../src/api/status-server.js';
 import { plain } from '../src/cli/render.js';
 import { renderValidation, renderWatchdogs } from '../src/cli/render-watchdogs.js';
 import { refusalOfAgent, refusalOfDevice, refusalOfStore, refuseIfInUse } from '../src/cli/validation-refusals.js';
+import { confirm, verdictOfBoot } from '../src/cli/watchdog-validate.js';
 import { type ClusterState, emptyState } from '../src/core/cluster-state.js';
 import { blankRecord } from '../src/core/log.js';
 import { FileStore } from '../src/host/file-store.js';
@@ -125,6 +127,7 @@ const validation: Validation = {
     identity: 'i6300ESB timer',
     board: 'unknown board',
     when: '2026-11-22T10:00:00.000Z',
+    bootAfter: 'after',
     timeoutAskedS: 10,
     timeoutS: 10,
   },
@@ -235,4 +238,35 @@ t.test('the command run again gives the verdict, and begins nothing', async (t) 
     code: 3,
     stderr: /is being validated already \(pid \d+\): wait for it/,
   });
+});
+
+t.test('whoever runs the command again in the boot after the reset is not reset once more', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  root.write('state/watchdog/watchdog0.json', JSON.stringify(validation));
+  const [known] = (await knownWatchdogs(join(root.root, 'state'), root.root)).watchdogs;
+  if (known === undefined) throw new Error('a watchdog is needed');
+  t.match(verdictOfBoot(known, 'after'), { run: validation.run });
+  t.equal(verdictOfBoot(known, 'a later boot'), null);
+  t.equal(verdictOfBoot({ ...known, validation: { ...validation, bootAfter: null } }, 'after'), null);
+});
+
+t.test('only the name of this machine confirms', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  const [known] = (await knownWatchdogs('/nowhere', root.root)).watchdogs;
+  if (known === undefined) throw new Error('a watchdog is needed');
+  const answer = (typed: string, isTTY = true) => {
+    const output = new PassThrough();
+    const asked = confirm(known, { input: Object.assign(Readable.from([typed]), { isTTY }), output });
+    return asked.then(
+      () => 'confirmed',
+      (error: Error) => error.message,
+    );
+  };
+  t.equal(await answer(`${hostname()}\n`), 'confirmed');
+  t.match(await answer('yes\n'), /not confirmed: nothing was done/);
+  t.match(await answer('\n'), /not confirmed/);
+  t.match(await answer(''), /not confirmed/, 'an end of input is no answer');
+  t.match(await answer(`${hostname()}\n`, false), /add --yes/);
 });

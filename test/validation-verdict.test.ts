@@ -128,6 +128,8 @@ t.test('the command is killed after the last pet: a reset later proves nothing',
   }
   const { steps, facts } = await verdictIn({ killMs: petMs + 3_000 });
   const unwitnessed = steps.filter(({ step }) => step !== 'interrupted');
+  t.match(judgeRun(unwitnessed, facts), { validation: { bootAfter: facts.bootId } });
+  t.match(judgeRun(unwitnessed, { ...facts, bootId: 'before' }), { validation: { bootAfter: null } });
   t.match(judgeRun(unwitnessed, { ...facts, bootId: 'before' }), {
     validation: { verdict: 'unfinished', sentence: /its command died, and this machine was not reset/ },
   });

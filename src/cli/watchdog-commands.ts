@@ -19,14 +19,15 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
     )
     .option('--yes', 'this machine may be reset now')
     .option('--result', 'only tell the verdict of the last validation')
+    .option('--again', 'also if this boot is the one that a validation has led to')
     .addOption(
       new Option('--timeout <seconds>', 'the timeout to measure with, 5 to 60')
         .default(10)
         .argParser((text) => parseInteger('--timeout', text, 5, 60)),
     )
-    .action(async (device: string | undefined, { config, yes, result, timeout }, command: Command) => {
+    .action(async (device: string | undefined, { config, yes, result, again, timeout }, command: Command) => {
       const { validateWatchdog } = await import('./watchdog-validate.js');
-      const how = { config, yes: yes === true, result: result === true, timeoutS: timeout };
+      const how = { config, yes: yes === true, result: result === true, again: again === true, timeoutS: timeout };
       finish(await validateWatchdog(device, { ...common(command), ...how }));
     });
 }

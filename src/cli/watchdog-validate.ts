@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { constants, hostname, setPriority } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,6 +34,8 @@ export interface ValidateOptions extends CommonOptions {
   readonly yes: boolean;
   /** Shows the last verdict, and begins nothing. */
   readonly result: boolean;
+  /** Resets this machine once more, although this boot came from a validation whose verdict is there. */
+  readonly again: boolean;
   readonly timeoutS: number;
 }
 
@@ -55,24 +58,42 @@ export async function validateWatchdog(device: string | undefined, options: Vali
   const refusal = refusalOfDevice(known);
   if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
   const bootId = await readBootId();
+  const seen = options.again ? null : verdictOfBoot(known, bootId);
+  if (seen !== null) return tellVerdict(seen, options.json);
   const report = await refuseIfInUse(options.socket, stateDir, bootId);
   if (report?.nodes.find(({ nodeId }) => nodeId === report.local.nodeId)?.maintenance === false) {
     warn('the cluster may start something here before the reset: maintenance keeps it away');
   }
-  if (!options.yes) await confirm(known);
+  if (!options.yes) await confirm(known, { input: process.stdin, output: process.stderr });
   const begin = await beginning(known, board, bootId, options.timeoutS);
   return run(files, begin, known, options);
 }
 
-async function confirm({ device, identity }: KnownWatchdog): Promise<void> {
-  if (!process.stdin.isTTY)
+/** The agent was first to give the verdict after the reset: the command that is run again is not to reset once more. */
+export function verdictOfBoot({ validation }: KnownWatchdog, bootId: string): Validation | null {
+  if (validation?.bootAfter !== bootId) return null;
+  warn('this boot came from that validation; --again resets this machine once more');
+  return validation;
+}
+
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly output: NodeJS.WritableStream;
+}
+
+/** @throws HF_ARGUMENT unless the name of this machine was typed */
+export async function confirm({ device, identity }: KnownWatchdog, { input, output }: Terminal): Promise<void> {
+  if (input.isTTY !== true)
     throw new HoldfastError(
       'HF_ARGUMENT',
       'validating a watchdog resets this machine: add --yes if it may be reset now',
     );
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const terminal = createInterface({ input, output });
   const question = `${device} (${printable(identity)}) will RESET THIS MACHINE (${hostname()}) within a minute, without a shutdown.\nType its name to go on: `;
-  const answer = await terminal.question(question).finally(() => terminal.close());
+  // Ctrl-C and Ctrl-D end the question with an error, the end of a pipe without a word.
+  const closed = once(terminal, 'close').then(() => '');
+  const answer = await Promise.race([terminal.question(question).catch(() => ''), closed]);
+  terminal.close();
   if (answer.trim() !== hostname()) throw new HoldfastError('HF_ARGUMENT', 'not confirmed: nothing was done');
 }
 

@@ -71,6 +71,8 @@ const resultSchema = z.object({
   board: text,
   /** Beginning of the run, ISO 8601. */
   when: text,
+  /** The boot that came after the run, in which it got its verdict; null: the machine outlived the run. */
+  bootAfter: text.nullable().default(null),
   timeoutAskedS: z.int().positive(),
   /** As read back; null: the run ended before. */
   timeoutS: z.int().positive().nullable(),

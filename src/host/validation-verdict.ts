@@ -39,7 +39,8 @@ export function judgeRun(steps: readonly Step[], facts: BootFacts): Judgement {
   if (stepOf(steps, 'last-pet-due') === undefined) return { tried: false, sentence: untried(begin, steps, facts) };
   const measured = stepOf(steps, 'measured');
   const finding = find(steps, begin, measured, facts);
-  return { tried: true, validation: { ...subjectOf(begin, measured), ...finding } };
+  const bootAfter = begin.bootId === facts.bootId ? null : facts.bootId;
+  return { tried: true, validation: { ...subjectOf(begin, measured), bootAfter, ...finding } };
 }
 
 function stepOf<Name extends Step['step']>(
