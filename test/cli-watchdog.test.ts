@@ -9,7 +9,13 @@ import type { StatusReport } from '../src/agent/status.js';
 import { createStatusServer } from '../src/api/status-server.js';
 import { plain } from '../src/cli/render.js';
 import { renderValidation, renderWatchdogs } from '../src/cli/render-watchdogs.js';
-import { refusalOfAgent, refusalOfDevice, refusalOfStore, refuseIfInUse } from '../src/cli/validation-refusals.js';
+import {
+  refusalOfAgent,
+  refusalOfDevice,
+  refusalOfDirectory,
+  refusalOfStore,
+  refuseIfInUse,
+} from '../src/cli/validation-refusals.js';
 import { confirm, verdictOfBoot } from '../src/cli/watchdog-validate.js';
 import { type ClusterState, emptyState } from '../src/core/cluster-state.js';
 import { blankRecord } from '../src/core/log.js';
@@ -249,6 +255,15 @@ t.test('whoever runs the command again in the boot after the reset is not reset 
   t.match(verdictOfBoot(known, 'after'), { run: validation.run });
   t.equal(verdictOfBoot(known, 'a later boot'), null);
   t.equal(verdictOfBoot({ ...known, validation: { ...validation, bootAfter: null } }, 'after'), null);
+});
+
+t.test('a record that the reset would take with it is not begun', async (t) => {
+  t.match(
+    await refusalOfDirectory('/dev/shm/holdfast/not-yet-there'),
+    /\/dev\/shm\/holdfast\/not-yet-there lies in memory/,
+  );
+  t.equal(await refusalOfDirectory('/proc/version/none'), null, 'what is no directory has its own error');
+  t.equal(await refusalOfDirectory(fileURLToPath(new URL('.', import.meta.url))), null);
 });
 
 t.test('only the name of this machine confirms', async (t) => {

@@ -30,6 +30,7 @@ import { ResetWatch } from '../host/reset-watch.js';
 import { validatedResets, wordOf } from '../host/reset-watchdog.js';
 import { completeValidation } from '../host/validation-completion.js';
 import { ValidationFiles } from '../host/validation-record.js';
+import { isVolatile } from '../host/volatile-directory.js';
 import { findConfiguredWatchdog } from '../host/watchdog-choice.js';
 import { trustIn } from '../host/watchdog-trust.js';
 import type { Clock } from '../ports/clock.js';
@@ -71,6 +72,11 @@ async function main(argv: readonly string[]): Promise<void> {
   const clock = createHostClock(native);
   await completeLastValidation(config.stateDir, clock, log);
   const findings = await findWatchdog(config, native);
+  if (await isVolatile(config.stateDir))
+    log.warn(
+      {},
+      `${config.stateDir} lies in memory: with each reset this node forgets the cluster; set stateDir to a directory on a disk`,
+    );
   const store = new FileStore(config.stateDir);
   const record = await loadRecord(store, log);
   const driver = new OcfDriver({ ocfRoot: config.ocfRoot });

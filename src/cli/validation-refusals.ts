@@ -5,6 +5,7 @@ import type { ClusterState } from '../core/cluster-state.js';
 import { HoldfastError } from '../core/errors.js';
 import { lastIndex, openLog } from '../core/log.js';
 import { FileStore } from '../host/file-store.js';
+import { isVolatile } from '../host/volatile-directory.js';
 import type { KnownWatchdog } from '../host/watchdog-choice.js';
 import { heldBy } from '../host/watchdog-failure.js';
 import { refusalToArm } from '../host/watchdog-sysfs.js';
@@ -18,6 +19,12 @@ export function refusalOfDevice(watchdog: KnownWatchdog): string | null {
   if (problem !== null) return problem;
   if (holder !== null) return `cannot validate ${device}: ${heldBy(holder)}`;
   return refusalToArm(device, watchdog);
+}
+
+/** The record of a validation has to outlive the reset; null: it does. */
+export async function refusalOfDirectory(stateDir: string): Promise<string | null> {
+  if (!(await isVolatile(stateDir))) return null;
+  return `cannot keep the record of a validation: ${stateDir} lies in memory, and is lost with the reset: set stateDir to a directory on a disk`;
 }
 
 /** Why resources may run here, by what the agent says; null: none do. */

@@ -27,7 +27,7 @@ import { type ExitCode, exitCodes } from './exit-codes.js';
 import { paintFor, print, printJson, warn } from './output.js';
 import { printable } from './render.js';
 import { renderValidation } from './render-watchdogs.js';
-import { refusalOfDevice, refuseIfInUse } from './validation-refusals.js';
+import { refusalOfDevice, refusalOfDirectory, refuseIfInUse } from './validation-refusals.js';
 
 export interface ValidateOptions extends CommonOptions {
   readonly config: string;
@@ -55,7 +55,7 @@ export async function validateWatchdog(device: string | undefined, options: Vali
       'HF_NOT_FOUND',
       `there is no watchdog ${device ?? configured} here: see 'holdfast watchdog list'`,
     );
-  const refusal = refusalOfDevice(known);
+  const refusal = refusalOfDevice(known) ?? (await refusalOfDirectory(stateDir));
   if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
   const bootId = await readBootId();
   const seen = options.again ? null : verdictOfBoot(known, bootId);
