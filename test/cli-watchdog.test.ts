@@ -133,6 +133,7 @@ const validation: Validation = {
     identity: 'i6300ESB timer',
     board: 'unknown board',
     when: '2026-11-22T10:00:00.000Z',
+    bootBefore: 'before',
     bootAfter: 'after',
     timeoutAskedS: 10,
     timeoutS: 10,

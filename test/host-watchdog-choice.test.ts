@@ -25,6 +25,7 @@ const verdict: Validation = {
   identity: 'i6300ESB timer',
   board: 'Here Inc., Board 1',
   when: '2026-11-22T10:00:00.000Z',
+  bootBefore: 'before',
   bootAfter: null,
   timeoutAskedS: 10,
   timeoutS: 10,

@@ -278,6 +278,7 @@ t.test('validations that have reset this machine', async (t) => {
     identity: 'i6300ESB timer',
     board: 'a board',
     when: '2026-11-22T20:00:00.000Z',
+    bootBefore: 'before',
     bootAfter: null,
     timeoutAskedS: 10,
     timeoutS: 10,

@@ -71,6 +71,8 @@ const resultSchema = z.object({
   board: text,
   /** Beginning of the run, ISO 8601. */
   when: text,
+  /** The boot in which it was begun, and which it was to end; null: a record of an earlier version. */
+  bootBefore: text.nullable().default(null),
   /** The boot that came after the run, in which it got its verdict; null: the machine outlived the run. */
   bootAfter: text.nullable().default(null),
   timeoutAskedS: z.int().positive(),

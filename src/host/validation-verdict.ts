@@ -58,9 +58,9 @@ function untried({ device, bootId }: Begin, steps: readonly Step[], facts: BootF
 }
 
 function subjectOf(begin: Begin, measured: Measured | undefined) {
-  const { run, device, driver, kind, board, timeoutAskedS } = begin;
+  const { run, device, driver, kind, board, timeoutAskedS, bootId: bootBefore } = begin;
   return {
-    ...{ run, device, driver, kind, board, timeoutAskedS },
+    ...{ run, device, driver, kind, board, timeoutAskedS, bootBefore },
     identity: measured?.identity ?? begin.identity,
     when: new Date(begin.wallMs).toISOString(),
     timeoutS: measured?.timeoutS ?? null,
