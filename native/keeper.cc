@@ -181,8 +181,6 @@ void Keeper::Sleep() {
   poll(polled, 2, -1);
   wakeups_.fetch_add(1, std::memory_order_relaxed);
   if (polled[1].revents != 0) Drain(commandFd_);
-  if (polled[0].revents == 0) return;
-  lateness_.Count(BootNs() - planNs);
 }
 
 void Keeper::Tick() {
@@ -210,9 +208,18 @@ bool Keeper::LeaseRuns() {
 
 void Keeper::Pet() {
   const int64_t plannedNs = nextPetNs_;
-  CountPet(device_->Pet());
+  const int error = device_->Pet();
+  CountPet(error);
   const int64_t nowNs = BootNs();
   nextPetNs_ = plannedNs + petIntervalNs_ > nowNs ? plannedNs + petIntervalNs_ : nowNs + petIntervalNs_;
+  if (error == 0) CountLateness(nowNs);
+}
+
+// A pet that blocks, or fails, keeps those waiting that were planned after it: this one came for all of them. However
+// many they are, counting them takes less than a millionth of the time that they waited.
+void Keeper::CountLateness(int64_t nowNs) {
+  for (; oldestDueNs_ <= nowNs; oldestDueNs_ += petIntervalNs_) lateness_.Count(nowNs - oldestDueNs_);
+  oldestDueNs_ = nextPetNs_;
 }
 
 void Keeper::CountPet(int error) {
@@ -291,6 +298,7 @@ Result Keeper::Arm(const Command& command) {
 
   petIntervalNs_ = command.petIntervalNs;
   nextPetNs_ = BootNs() + petIntervalNs_;
+  oldestDueNs_ = nextPetNs_;
   leaseLimitNs_.store(command.leaseNs);
   leaseNs_.store(command.deadlineNs);
   SetState(KeeperState::kArmed);

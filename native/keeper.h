@@ -89,7 +89,7 @@ class Keeper {
   // The notices since the last call; with kNoticeResult, *result is the command's.
   uint32_t TakeNotices(Result* result);
   KeeperStats Stats() const;
-  const Lateness& WakeLateness() const { return lateness_; }
+  const Lateness& PetLateness() const { return lateness_; }
   // Nobody will ask again. An idle keeper ends; one with an open device goes on until its lease ends, and resets.
   void Abandon();
 
@@ -111,6 +111,7 @@ class Keeper {
   bool LeaseRuns();
   void Pet();
   void CountPet(int error);
+  void CountLateness(int64_t nowNs);
   void Expire(const char* reason);
   void RequestReset();
   bool TakeCommand();
@@ -135,6 +136,7 @@ class Keeper {
   WatchdogDevice* device_ = nullptr;
   int64_t petIntervalNs_ = 0;
   int64_t nextPetNs_ = 0;
+  int64_t oldestDueNs_ = 0;  // the first pet of the plan that none has been made for yet
   int64_t nextResetNs_ = 0;
   char lastReason_[kReasonBytes] = {};
 
@@ -157,7 +159,7 @@ class Keeper {
   std::atomic<uint64_t> failedPets_{0};
   std::atomic<uint64_t> wakeups_{0};
   std::atomic<uint64_t> resetRequests_{0};
-  Lateness lateness_;  // of wake-ups that the timer made
+  Lateness lateness_;  // of each pet that was planned, to the end of the one that was made
   std::atomic<int> petError_{0};
   std::atomic<int> resetError_{0};
   std::atomic<bool> realtime_{false};

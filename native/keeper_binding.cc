@@ -158,9 +158,9 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
     return out;
   }
 
-  // lateness(): how many wake-ups were so late, by the buckets of native/lateness.h
+  // lateness(): how many pets were so late, by the buckets of native/lateness.h
   Napi::Value LatenessCounts(const Napi::CallbackInfo& info) {
-    const Lateness& lateness = keeper_->WakeLateness();
+    const Lateness& lateness = keeper_->PetLateness();
     Napi::Float64Array counts = Napi::Float64Array::New(info.Env(), Lateness::kBuckets);
     for (size_t bucket = 0; bucket < Lateness::kBuckets; bucket++) {
       counts[bucket] = static_cast<double>(lateness.At(bucket));

@@ -1,4 +1,4 @@
-// How late the keeper woke up, counted: lock-free, of fixed size, readable from any thread.
+// How late pets came, counted: lock-free, of fixed size, readable from any thread.
 #pragma once
 
 #include <atomic>

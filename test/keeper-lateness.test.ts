@@ -1,31 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Lateness } from '../src/host/keeper-lateness.js';
+import { createWatchdog } from '../src/host/keeper-watchdog.js';
+import { loadNative, type NativeKeeper } from '../src/host/native.js';
+import { EmulatedMachine } from './emulated-machine.js';
 
-/** Bucket of native/lateness.h in which a wake-up so many microseconds late is counted. */
-function bucketOf(us: number): number {
-  if (us < 1) return 0;
-  const octave = Math.floor(Math.log2(us));
-  return 1 + octave * 8 + (Math.floor((us / 2 ** octave) * 8) % 8);
+const { boottimeMs } = loadNative();
+const petIntervalMs = 100;
+const leaseMs = 600_000;
+const arming = 2;
+
+/** The native keeper itself, which petted already. */
+async function armed(socket: string): Promise<NativeKeeper> {
+  const keeper = new (loadNative().Keeper)(true, socket, () => undefined);
+  keeper.post(arming, 60, petIntervalMs, boottimeMs() + leaseMs, leaseMs);
+  await petted(keeper, 3);
+  return keeper;
 }
 
-function counted(...latenessUs: readonly number[]): Lateness {
-  const counts = new Float64Array(249);
-  for (const us of latenessUs) counts[bucketOf(us)] = (counts[bucketOf(us)] ?? 0) + 1;
-  return new Lateness(counts, Math.max(0, ...latenessUs) / 1_000);
+/** Resolves when `count` more pets have been made. */
+async function petted(keeper: Pick<NativeKeeper, 'stats'>, count: number): Promise<void> {
+  const { pets } = keeper.stats();
+  while (keeper.stats().pets < pets + count) await sleep(5);
 }
 
-t.test('a quantile is at most an eighth too high, and never above the longest', async (t) => {
-  for (const us of [0.5, 1, 3, 17, 100, 999, 1_000, 65_536, 1_234_567]) {
-    const quantileMs = counted(us, 10_000_000).quantileMs(0.5);
-    t.ok(quantileMs * 1_000 >= us && quantileMs * 1_000 <= Math.max(1, us * 1.13 + 1), `${us} us: ${quantileMs} ms`);
-  }
-  t.equal(counted(1_000).quantileMs(0.999), 1, 'the longest is known exactly');
+/** The emulator answers nothing for so long, from just after a pet. */
+async function stall(lab: EmulatedMachine, keeper: NativeKeeper, ms: number): Promise<void> {
+  await petted(keeper, 1);
+  lab.emulator?.kill('SIGSTOP');
+  await sleep(ms);
+  lab.emulator?.kill('SIGCONT');
+  await petted(keeper, 2);
+}
+
+function sum(counts: Float64Array): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+t.test('a pet that blocks is late to its end, and with it those that it kept waiting', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const keeper = await armed(lab.socket);
+  await stall(lab, keeper, 480);
+  const { pets, failedPets, worstLatenessMs } = keeper.stats();
+  const counted = sum(keeper.lateness());
+  t.equal(failedPets, 0, 'it only took its time');
+  t.ok(worstLatenessMs >= 360, `${worstLatenessMs} ms`);
+  const missed = Math.floor(worstLatenessMs / petIntervalMs);
+  // The pet that arms was not planned.
+  t.ok(counted >= pets - 1 + missed, `${counted} counted, ${pets} made, ${missed} missed`);
+  await petted(keeper, 10);
+  const median = new Lateness(keeper.lateness(), worstLatenessMs).quantileMs(0.5);
+  t.ok(median < petIntervalMs / 2, `${median} ms: those after it keep to a plan of their own`);
 });
 
+t.test('pets that fail are late until one works', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const keeper = await armed(lab.socket);
+  await stall(lab, keeper, 1_300);
+  const { pets, failedPets, worstLatenessMs } = keeper.stats();
+  t.ok(failedPets > 0, 'the keeper gave some up');
+  t.ok(worstLatenessMs >= 1_180, `${worstLatenessMs} ms`);
+  t.ok(sum(keeper.lateness()) >= pets - 1 + 11, 'each that was planned meanwhile');
+});
+
+t.test('no more pets are counted than were planned', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const beganMs = boottimeMs();
+  const keeper = await armed(lab.socket);
+  for (const ms of [120, 250, 700]) await stall(lab, keeper, ms);
+  const counted = sum(keeper.lateness());
+  const planned = (boottimeMs() - beganMs) / petIntervalMs;
+  t.ok(counted <= planned, `${counted} counted, ${planned} planned`);
+});
+
+t.test('what is read is what was counted: the longest in its bucket, whatever its size', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const keeper = await armed(lab.socket);
+  const isTrue = (what: string) => {
+    const { worstLatenessMs } = keeper.stats();
+    const edgeMs = new Lateness(keeper.lateness(), Number.POSITIVE_INFINITY).quantileMs(1);
+    t.ok(edgeMs >= worstLatenessMs, `${what}: ${worstLatenessMs} ms, read as ${edgeMs} ms`);
+    t.ok(edgeMs <= worstLatenessMs * 1.125 + 0.001, `${what}: at most an eighth too high`);
+  };
+  isTrue('prompt');
+  for (const ms of [115, 140, 200, 380, 900]) {
+    await stall(lab, keeper, ms);
+    isTrue(`stalled for ${ms} ms`);
+  }
+});
+
+t.test('a watchdog tells the lateness of its keeper', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  const watchdog = createWatchdog({ emulator: lab.socket });
+  t.equal(watchdog.lateness().pets, 0);
+  await watchdog.arm({ timeoutS: 60, petIntervalMs, leaseMs, leaseDeadlineMs: boottimeMs() + leaseMs });
+  await petted({ stats: () => ({ ...watchdog.stats(), state: 0, petError: 0, resetError: 0 }) }, 3);
+  await watchdog.release();
+  t.ok(watchdog.lateness().pets >= 3);
+  t.equal(watchdog.lateness().quantileMs(1), watchdog.stats().worstLatenessMs, 'the longest is known exactly');
+});
+
+/** Upper edges of these buckets: 1 us, 8 us + an eighth of it, 512 us + seven eighths, 4 096 us + four eighths. */
+const buckets = { least: 0, us9: 25, us960: 79, us6144: 100 };
+
 t.test('the part that is asked for', async (t) => {
-  const mostly = counted(...Array.from({ length: 999 }, () => 10), 5_000);
-  t.equal(mostly.wakeups, 1_000);
-  t.ok(mostly.quantileMs(0.999) < 0.012);
-  t.equal(mostly.quantileMs(1), 5);
-  t.equal(counted().quantileMs(0.5), 0);
+  const counts = new Float64Array(249);
+  t.equal(new Lateness(counts, 0).quantileMs(0.5), 0);
+  counts[buckets.us9] = 999;
+  counts[buckets.us6144] = 1;
+  const mostly = new Lateness(counts, 5);
+  t.equal(mostly.pets, 1_000);
+  t.equal(mostly.quantileMs(0.999), 0.009);
+  t.equal(mostly.quantileMs(1), 5, 'never above the longest');
+  counts[buckets.us960] = 1;
+  t.equal(new Lateness(counts, 5).quantileMs(0.999), 0.96);
+  counts[buckets.least] = 2_000;
+  t.equal(new Lateness(counts, 5).quantileMs(0.5), 0.001);
 });

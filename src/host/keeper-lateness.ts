@@ -1,4 +1,4 @@
-/** How late the keeper woke up: the counts of native/lateness.h, read. */
+/** How late the keeper petted: the counts of native/lateness.h, read. */
 
 /** As in native/lateness.h. */
 const stepsPerOctave = 8;
@@ -13,16 +13,17 @@ export class Lateness {
     this.worstMs = worstMs;
   }
 
-  get wakeups(): number {
+  /** Each that was planned and has been made, or made up for by a later one. */
+  get pets(): number {
     return this.#counts.reduce((sum, count) => sum + count, 0);
   }
 
   /**
-   * No more than this many milliseconds late was the given part (0 to 1) of the wake-ups: the upper edge of its bucket,
+   * No more than this many milliseconds late was the given part (0 to 1) of the pets: the upper edge of its bucket,
    * at most an eighth too high, and never above the longest. 0 if there were none.
    */
   quantileMs(part: number): number {
-    const wanted = this.wakeups * part;
+    const wanted = this.pets * part;
     let seen = 0;
     for (const [bucket, count] of this.#counts.entries()) {
       seen += count;

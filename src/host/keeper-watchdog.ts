@@ -42,7 +42,7 @@ export interface KeeperWatchdog extends Watchdog {
    */
   adopt(): Promise<void>;
   stats(): KeeperWatchdogStats;
-  /** How late the keeper's wake-ups were so far. */
+  /** How late the pets were so far. */
   lateness(): Lateness;
   /** Calls `listener` for each event until the returned function is called. */
   onEvent(listener: (event: KeeperEvent) => void): () => void;

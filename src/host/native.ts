@@ -44,7 +44,7 @@ export interface NativeKeeper {
   extend(deadlineMs: number): number;
   reset(reason: string): void;
   stats(): NativeKeeperStats;
-  /** Wake-ups by how late they were, in the buckets of native/lateness.h. */
+  /** Pets by how late they were, in the buckets of native/lateness.h. */
   lateness(): Float64Array;
 }
 

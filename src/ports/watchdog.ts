@@ -31,7 +31,7 @@ export interface KeeperStats {
   readonly pets: number;
   readonly failedPets: number;
   readonly wakeups: number;
-  /** Longest delay between a planned wake-up and the real one. */
+  /** Longest time from when a pet was planned to the end of the pet that was made for it. */
   readonly worstLatenessMs: number;
   readonly realtime: boolean;
   readonly memoryLocked: boolean;
