@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -100,5 +100,22 @@ t.test(
     t.match(JSON.parse(stdout), { resets: [{ endedBootId: 'old', verdict: 'self-fenced', cause: 'quorum-lost' }] });
     t.match(JSON.parse((await why(['--config', config, '--json'], nobody)).stdout).resets.length, 1, 'it is kept');
     t.match(await why(['--config', config, '--ack'], nobody), { exitCode: 5 }, 'only the agent writes that down');
+
+    mkdirSync(join(stateDir, 'watchdog'));
+    const run = join(stateDir, 'watchdog', 'run');
+    const begin = {
+      ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware' },
+      ...{ identity: 'a dog', board: 'a board', bootId: 'old', pid: 1, pidStarted: '1', bootMs: 5, wallMs: 5 },
+      timeoutAskedS: 10,
+    };
+    writeFileSync(run, `${JSON.stringify(begin)}\n`);
+    t.match(await why(['--config', config], nobody), { exitCode: 0, stderr: /\/dev\/watchdog0/ });
+    t.notOk(existsSync(run), 'a validation that was under way gets its verdict, as at the start of an agent');
+    rmSync(join(stateDir, 'watchdog'), { recursive: true });
+
+    symlinkSync('watchdog', join(stateDir, 'watchdog'));
+    const without = await why(['--config', config, '--json'], nobody);
+    t.match(without, { exitCode: 0, stderr: /not told from others: cannot read .*watchdog: ELOOP: / });
+    t.match(JSON.parse(without.stdout), { resets: [{ verdict: 'self-fenced' }] }, 'it goes on without validations');
   },
 );

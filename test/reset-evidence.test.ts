@@ -269,7 +269,9 @@ t.test('what a watchdog says, of itself and in sysfs', async (t) => {
 t.test('validations that have reset this machine', async (t) => {
   const stateDir = await tree({});
   const files = new ValidationFiles(stateDir);
-  t.strictSame(await validatedResets(stateDir), []);
+  const told: string[] = [];
+  const known = () => validatedResets(stateDir, (text) => told.push(text));
+  t.strictSame(await known(), []);
   const sample: Validation = {
     run: '0123456789abcdef',
     device: '/dev/watchdog0',
@@ -279,7 +281,7 @@ t.test('validations that have reset this machine', async (t) => {
     board: 'a board',
     when: '2026-11-22T20:00:00.000Z',
     bootBefore: 'before',
-    bootAfter: null,
+    bootAfter: 'after',
     timeoutAskedS: 10,
     timeoutS: 10,
     verdict: 'resets',
@@ -295,5 +297,13 @@ t.test('validations that have reset this machine', async (t) => {
   await files.writeResult(sample);
   await files.writeResult({ ...sample, device: '/dev/watchdog1', verdict: 'did-not-reset' });
   await files.writeResult({ ...sample, device: '/dev/watchdog2', when: 'never' });
-  t.strictSame(await validatedResets(stateDir), [{ device: '/dev/watchdog0', beganMs: Date.UTC(2026, 10, 22, 20) }]);
+  await files.writeResult({ ...sample, device: '/dev/watchdog3', bootBefore: null });
+  await files.writeResult({ ...sample, device: '/dev/watchdog4', bootAfter: null });
+  const beganMs = Date.UTC(2026, 10, 22, 20);
+  t.strictSame(await known(), [{ device: '/dev/watchdog0', beganMs, bootBefore: 'before', bootAfter: 'after' }]);
+  t.strictSame(told, []);
+  await rm(join(stateDir, 'watchdog'), { recursive: true });
+  await symlink('watchdog', join(stateDir, 'watchdog'));
+  t.strictSame(await known(), [], 'what cannot be read explains nothing');
+  t.match(told, [/a reset by a validation is not told from others: cannot read .*watchdog: ELOOP: .*its file system/]);
 });

@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type BootNotes, resetLimits, type ValidatedReset } from '../src/agent/reset-record.js';
+import { type BootNotes, resetLimits, type ValidatedBoot } from '../src/agent/reset-record.js';
 import { type Loaded, ResetFiles } from '../src/host/reset-files.js';
 import { ResetHistoryKeeper } from '../src/host/reset-history.js';
 import type { RunProgram } from '../src/host/reset-log.js';
@@ -24,7 +24,9 @@ interface Machine {
   readonly files: ResetFiles;
   readonly problems: string[];
   journal: Journal;
-  validations: readonly ValidatedReset[];
+  /** While the journal is read. */
+  meanwhile: () => Promise<void>;
+  validations: readonly ValidatedBoot[];
   boot(bootId: string, causedReset?: boolean | null): Promise<ResetHistoryKeeper>;
 }
 
@@ -34,6 +36,7 @@ async function machine(): Promise<Machine> {
   const files = new ResetFiles(stateDir);
   const problems: string[] = [];
   const run: RunProgram = async ({ args }) => {
+    await all.meanwhile();
     const asked = args.find((arg) => arg.startsWith('--boot='))?.slice('--boot='.length) ?? '';
     const stdout = (all.journal[asked] ?? []).map((each) => JSON.stringify(each)).join('\n');
     return { kind: 'exit', status: 0, stdout, stderr: '', truncated: false };
@@ -43,6 +46,7 @@ async function machine(): Promise<Machine> {
     files,
     problems,
     journal: {},
+    meanwhile: async () => undefined,
     validations: [],
     boot: (bootId, causedReset = false) => {
       const watchdog = watchdogSaying(causedReset);
@@ -83,7 +87,7 @@ t.test('a reset is found once, completed, and kept', async (t) => {
     { endedBootId: ids.a, bootId: 'new', verdict: 'self-fenced', certainty: 'certain' },
   ]);
   t.strictSame(value(await all.files.loadNotes())?.bootId, ids.a, 'not overwritten before it is kept');
-  t.strictSame(value(await all.files.loadHistory())?.records.length, 1);
+  t.strictSame((await all.files.loadHistory()).records.length, 1);
   all.journal = { '-1': journalOf(ids.a, aliveMs) };
   await history.gather();
   t.match(history.report().resets, [{ lastLines: [{ atMs: aliveMs, text: 'cron: a line' }] }]);
@@ -133,6 +137,40 @@ t.test('a boot in which no agent ran: what the watchdog says is of its end, not 
     { endedBootId: ids.a, verdict: 'power-loss', certainty: 'open' },
   ]);
   t.strictSame(history.unasked, [ids.a, ids.b]);
+  t.match(history.report().resets, [{ bootedMs }, { bootedMs: null }], 'nobody knows when b began');
+  const said = history.report().resets.map(({ evidence }) => evidence.at(-1)?.text);
+  t.match(said, [/; it booted at/, /; when it booted is not known, for another boot lies in between/]);
+  t.strictSame((await all.boot('new', true)).report(), history.report(), 'and so it is kept');
+});
+
+t.test('what comes in while logs are looked for is kept', async (t) => {
+  const all = await machine();
+  const view = { lostMs: aliveMs, fenced: null, releasedMs: null, backMs: null };
+  await all.files.saveNotes(notesOf(ids.a));
+  all.journal = { '-1': journalOf(ids.a, aliveMs) };
+  const history = await all.boot('new');
+  all.meanwhile = async () => {
+    await history.acknowledge(5);
+    await history.notePeers(ids.a, view);
+  };
+  await history.gather();
+  t.match((await all.files.loadHistory()).records, [
+    { gathered: true, acknowledgedMs: 5, evidence: { peers: { found: view }, log: { found: {} } } },
+  ]);
+  t.match((await all.boot('new')).report().resets, [{ acknowledgedMs: 5, lastLines: [{ text: 'cron: a line' }] }]);
+});
+
+t.test('a later end that is found after an acknowledgement was not acknowledged', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf(ids.a));
+  all.journal = { '-1': journalOf(ids.b, aliveMs + 30_000) };
+  const history = await all.boot('new');
+  all.meanwhile = async () => void (await history.acknowledge(5));
+  await history.gather();
+  t.match(history.report().resets, [
+    { endedBootId: ids.b, acknowledgedMs: null },
+    { endedBootId: ids.a, acknowledgedMs: 5 },
+  ]);
 });
 
 t.test('a journal that ends before the notes, or is of other boots, decides nothing', async (t) => {
@@ -164,29 +202,135 @@ t.test('acknowledged is what was there, durably; an orderly reboot needs none', 
   t.match((await all.boot('three')).report().resets, [{ acknowledgedMs: 5 }, { acknowledgedMs: 5 }]);
 });
 
-t.test('a validation has ended the boot in which it was begun, and no other', async (t) => {
-  const verdictOf = async (beganMs: number): Promise<unknown> => {
-    const all = await machine();
-    all.validations = [{ device: '/dev/watchdog0', beganMs }];
-    await all.files.saveNotes(notesOf('one'));
-    const history = await all.boot('two', true);
-    const [reset] = history.report().resets;
-    return [reset?.cause, reset?.expected, history.unacknowledged().length];
-  };
-  t.strictSame(await verdictOf(wellNotes.startedMs), ['validation', true, 0]);
-  t.strictSame(await verdictOf(wellNotes.startedMs - 1), ['standstill', false, 1]);
-  t.strictSame(await verdictOf(bootedMs + 20_001), ['standstill', false, 1]);
+const validated = (bootBefore: string, bootAfter: string): ValidatedBoot => ({
+  device: '/dev/watchdog0',
+  beganMs: wellNotes.startedMs,
+  bootBefore,
+  bootAfter,
 });
 
-t.test('what cannot be stored is told, and not acknowledged', async (t) => {
+t.test('a validation has ended the boot in which it was begun, and no other, whatever the clocks say', async (t) => {
+  const verdictOf = async (bootBefore: string, changes: Partial<BootNotes> = {}): Promise<unknown> => {
+    const all = await machine();
+    all.validations = [validated('zero', 'one'), validated(bootBefore, 'two')];
+    await all.files.saveNotes(notesOf('one', changes));
+    const history = await all.boot('two', true);
+    const [reset] = history.report().resets;
+    return [reset?.endedBootId, reset?.cause, reset?.expected, history.unacknowledged().length];
+  };
+  t.strictSame(await verdictOf('one'), ['one', 'validation', true, 0]);
+  t.strictSame(await verdictOf('one', { startedMs: wellNotes.startedMs + 1 }), ['one', 'validation', true, 0]);
+  t.strictSame(await verdictOf('zero'), ['one', 'standstill', false, 1]);
+  const before1971 = { startedMs: 4_000 };
+  t.strictSame(await verdictOf('zero', before1971), ['one', 'standstill', false, 1], 'before its clock was set');
+});
+
+t.test('a validation in a later boot, in which no agent ran, explains the end of that one alone', async (t) => {
+  const ends = [
+    { endedBootId: ids.b, cause: 'validation', expected: true },
+    { endedBootId: ids.a, verdict: 'power-loss', cause: null, expected: false, bootedMs: null },
+  ];
+  for (const journal of [{ '-1': journalOf(ids.b, aliveMs + 30_000) }, { '-1': journalOf(ids.a, aliveMs + 1) }, {}]) {
+    const all = await machine();
+    all.validations = [validated(ids.b, 'new')];
+    all.journal = journal;
+    await all.files.saveNotes(notesOf(ids.a));
+    const history = await all.boot('new', true);
+    await history.gather();
+    t.match(history.report().resets, ends, JSON.stringify(Object.keys(journal)));
+    t.equal(history.report().resets.length, 2);
+  }
+  const all = await machine();
+  all.validations = [validated(ids.b, 'new')];
+  await mkdir(join(all.stateDir, 'resets'));
+  await writeFile(join(all.stateDir, 'resets', 'boot.json'), '{');
+  const history = await all.boot('new', true);
+  await history.gather();
+  t.match(history.report().resets, [ends[0]], 'damaged notes, and no journal');
+});
+
+t.test('a validation that gets its verdict after the reset was found explains it at the next start', async (t) => {
   const all = await machine();
   await all.files.saveNotes(notesOf('one'));
-  await mkdir(join(all.stateDir, 'resets', 'history.json.new'));
-  const history = await all.boot('two');
-  t.match(all.problems, [/cannot be stored/]);
-  t.equal(history.unacknowledged().length, 1, 'known all the same');
+  t.match((await all.boot('two', true)).report().resets, [{ cause: 'standstill' }]);
+  all.validations = [validated('one', 'two')];
+  t.match((await all.boot('two', true)).report().resets, [{ cause: 'validation', expected: true }]);
+});
+
+/** Its next write finds no room. */
+const fillDisk = (path: string): Promise<void> => symlink('/dev/full', `${path}.new`);
+
+t.test(
+  'a full disk: what was stored stays, it is said, nothing is acknowledged; stored once there is room',
+  async (t) => {
+    const all = await machine();
+    const path = join(all.stateDir, 'resets', 'history.json');
+    await all.files.saveNotes(notesOf('one'));
+    await all.boot('two');
+    const before = await readFile(path, 'utf8');
+    await all.files.saveNotes(notesOf('two'));
+    await fillDisk(path);
+    const history = await all.boot('three');
+    const problem =
+      /are not stored: cannot write .*history.json: ENOSPC: free some space; what was stored before stays/;
+    t.match(all.problems, [problem]);
+    t.match(history.report(), { resets: [{ endedBootId: 'two' }, { endedBootId: 'one' }], problem });
+    await fillDisk(path);
+    const view = { lostMs: aliveMs, fenced: null, releasedMs: null, backMs: null };
+    const refused = history.acknowledge(5);
+    const noted = history.notePeers('two', view);
+    await t.rejects(refused, { code: 'HF_STORE', message: /nothing was acknowledged: .*ENOSPC: free some space/ });
+    await noted;
+    t.equal(history.unacknowledged().length, 2);
+    t.strictSame(history.unasked, [], 'what came in meanwhile is not taken back');
+
+    const full = await machine();
+    await mkdir(join(full.stateDir, 'resets'));
+    await writeFile(join(full.stateDir, 'resets', 'history.json'), before);
+    await full.files.saveNotes(notesOf('two'));
+    await fillDisk(join(full.stateDir, 'resets', 'history.json'));
+    const later = await full.boot('three');
+    t.equal(await readFile(join(full.stateDir, 'resets', 'history.json'), 'utf8'), before);
+    t.strictSame((await readdir(join(full.stateDir, 'resets'))).sort(), ['boot.json', 'history.json']);
+    await later.storeAgain();
+    t.equal(later.report().problem, null);
+    t.match((await full.files.loadHistory()).records, [{}, { evidence: { endedBootId: 'two' } }]);
+    const stored = await readFile(join(full.stateDir, 'resets', 'history.json'), 'utf8');
+    await rm(join(full.stateDir, 'resets', 'history.json'));
+    await later.storeAgain();
+    t.notOk((await readdir(join(full.stateDir, 'resets'))).includes('history.json'), 'not written without need');
+    t.not(stored, before);
+  },
+);
+
+t.test('a history that cannot be read is not overwritten, and is there again once it can be', async (t) => {
+  const all = await machine();
+  const path = join(all.stateDir, 'resets', 'history.json');
+  await all.files.saveNotes(notesOf('one'));
+  await all.boot('two');
+  const elsewhere = join(all.stateDir, 'elsewhere');
+  await link(path, elsewhere);
+  const before = await readFile(path, 'utf8');
+  await rm(path);
+  await symlink('history.json', path);
+  await all.files.saveNotes(notesOf('two'));
+  const history = await all.boot('three');
+  const problem = /are not stored: cannot read .*history.json: ELOOP: see to its file system/;
+  t.match(all.problems, [problem]);
+  t.equal(all.problems.length, 1, 'told once');
+  t.match(history.report(), { resets: [{ endedBootId: 'two' }], problem });
   await t.rejects(history.acknowledge(5), { code: 'HF_STORE', message: /nothing was acknowledged/ });
-  t.equal(history.unacknowledged().length, 1);
+  t.strictSame((await readdir(join(all.stateDir, 'resets'))).sort(), ['boot.json', 'history.json']);
+  await rm(path);
+  await link(elsewhere, path);
+  t.equal(await readFile(path, 'utf8'), before);
+  t.equal(await history.acknowledge(6), 1);
+  const both = [
+    { endedBootId: 'two', acknowledgedMs: 6 },
+    { endedBootId: 'one', acknowledgedMs: null },
+  ];
+  t.match(history.report(), { resets: both, problem: null });
+  t.match((await all.boot('three')).report().resets, both);
 });
 
 t.test('the history is bounded, the newest stay', async (t) => {
@@ -222,6 +366,60 @@ t.test('a damaged history says so until it is acknowledged, and is kept', async 
     await history.acknowledge(1);
     t.equal((await all.boot('two')).report().problem, null);
   }
+});
+
+t.test('one record that is malformed costs no other, nor what was acknowledged', async (t) => {
+  const all = await machine();
+  const path = join(all.stateDir, 'resets', 'history.json');
+  const turns = [
+    ['one', 'two'],
+    ['two', 'three'],
+    ['three', 'four'],
+  ] as const;
+  for (const [before, after] of turns) {
+    await all.files.saveNotes(notesOf(before));
+    await (await all.boot(after)).acknowledge(5);
+  }
+  const damaged = (await readFile(path, 'utf8')).replace('"endedBootId":"two"', '"endedBootId":7');
+  await writeFile(path, damaged);
+  const history = await all.boot('three');
+  const kept = [
+    { endedBootId: 'three', acknowledgedMs: 5 },
+    { endedBootId: 'one', acknowledgedMs: 5 },
+  ];
+  const problem =
+    /^1 of 3 earlier resets are not known: .*history.json is malformed at 'records.1.evidence.endedBootId'/;
+  t.match(history.report(), { resets: kept, problem });
+  t.equal(history.report().resets.length, 2);
+  t.equal(await readFile(join(all.stateDir, 'resets', 'history.damaged'), 'utf8'), damaged);
+  t.match((await all.boot('four')).report(), { resets: kept, problem }, 'and so it is stored');
+});
+
+t.test('each damaged history is kept, and none takes the place of another', async (t) => {
+  const all = await machine();
+  const inResets = (name: string): string => join(all.stateDir, 'resets', name);
+  await all.files.saveNotes(notesOf('one'));
+  for (const damage of ['first', 'second']) {
+    await writeFile(inResets('history.json'), damage);
+    await fillDisk(inResets('history.json'));
+    await all.boot('one');
+    await all.boot('one');
+  }
+  t.equal(await readFile(inResets('history.damaged'), 'utf8'), 'first');
+  t.equal(await readFile(inResets('history.damaged-2'), 'utf8'), 'second');
+  t.notOk((await readdir(inResets(''))).includes('history.damaged-3'), 'the same one is kept once');
+
+  for (let i = 3; i <= 10; i++) await writeFile(inResets(`history.damaged-${i}`), 'older');
+  await writeFile(inResets('history.json'), 'one too many');
+  await all.files.saveNotes(notesOf('one'));
+  const history = await all.boot('two');
+  const problem = /10 before it: remove the history.damaged files there that nobody needs/;
+  t.match(history.report(), { resets: [{ endedBootId: 'one' }], problem });
+  t.equal(await readFile(inResets('history.json'), 'utf8'), 'one too many');
+  await rm(inResets('history.damaged-7'));
+  await history.storeAgain();
+  t.equal(await readFile(inResets('history.damaged-7'), 'utf8'), 'one too many');
+  t.match((await all.files.loadHistory()).records, [{ evidence: { endedBootId: 'one' } }]);
 });
 
 t.test('damaged notes are said to be, and the rest decides', async (t) => {
@@ -262,7 +460,7 @@ t.test('what is kept is read as it was written', async (t) => {
   const evidence = { ...plainEvidence, notes: { found: notesOf('old', { trouble: quorumLost, ending }) }, dumps };
   const history = { records: [{ evidence, gathered: true, acknowledgedMs: null }], problem: null };
   await all.files.saveHistory(history);
-  t.strictSame(value(await all.files.loadHistory()), history);
+  t.strictSame(await all.files.loadHistory(), { ...history, damage: null });
   await all.files.saveNotes(notesOf('old', { trouble: quorumLost, ending }));
   t.strictSame(value(await all.files.loadNotes()), notesOf('old', { trouble: quorumLost, ending }));
 });

@@ -213,6 +213,21 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'power-loss - open | watchdog-fired',
   ],
   [
+    'another boot lies in between: the agent was back before the lease had ended',
+    { ...plainEvidence, peers: missing, bootedMs: null, foundMs: aliveMs + 37_499 },
+    'power-loss - open | watchdog-fired',
+  ],
+  [
+    'another boot lies in between, and the lease ran out before the agent was back',
+    { ...withNotes({ trouble: { ...quorumLost, dueMs: plainEvidence.foundMs } }), bootedMs: null },
+    'self-fenced quorum-lost likely | power-loss',
+  ],
+  [
+    'another boot lies in between, and the agent was back before the lease ran out',
+    { ...withNotes({ trouble: { ...quorumLost, dueMs: plainEvidence.foundMs + 1 } }), bootedMs: null },
+    'power-loss - open | watchdog-fired',
+  ],
+  [
     'the lease may have ended without a note of it, and the watchdog fired',
     { ...plainEvidence, peers: { found: { ...lost, lostMs: aliveMs + 27_500 } }, watchdog: watchdogSaying(true) },
     'watchdog-fired standstill likely | self-fenced',
@@ -342,7 +357,7 @@ const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
   endedBootId: maybe(anyBoot),
   bootId: anyBoot,
   foundMs: anyInstant,
-  bootedMs: anyInstant,
+  bootedMs: maybe(anyInstant),
   notes: finding(
     fc.record({
       bootId: anyBoot,

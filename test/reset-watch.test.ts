@@ -22,6 +22,8 @@ interface Watched extends World {
   /** What an earlier agent of this boot had noted. */
   former: Trouble | null;
   readonly warned: string[];
+  /** How often what was refused was given to the disk again. */
+  storedAgain: number;
 }
 
 const ring = { nodeId: 1, seq: 1 };
@@ -47,6 +49,7 @@ async function running(): Promise<Watched> {
       told.push([bootId, view]);
       watched.unasked = watched.unasked.filter((each) => each !== bootId);
     },
+    storeAgain: async () => void watched.storedAgain++,
   } as unknown as ResetHistoryKeeper;
   const watch = new ResetWatch({
     agent: all.agent,
@@ -61,7 +64,8 @@ async function running(): Promise<Watched> {
   const save = async (notes: BootNotes): Promise<void> => {
     saved.push(notes);
   };
-  const watched: Watched = { ...all, watch, saved, told, warned, keeper, save, unasked: [], former: quorumLost };
+  const rest = { unasked: [], former: quorumLost, storedAgain: 0 };
+  const watched: Watched = { ...all, watch, saved, told, warned, keeper, save, ...rest };
   return watched;
 }
 
@@ -220,13 +224,21 @@ t.test('a disk that hangs: one write at a time, the newest notes next, and nobod
 t.test('a disk that fails is told once, and tried again', async (t) => {
   const all = await running();
   all.save = async () => {
-    throw new Error('ENOSPC');
+    throw new Error('cannot write it: ENOSPC: free some space');
   };
   await pass(all, 61_000);
-  t.strictSame(all.warned, ['cannot write down why: ENOSPC']);
+  t.strictSame(all.warned, [
+    "the notes that 'holdfast why' would need after a reset are not kept: cannot write it: ENOSPC: free some space",
+  ]);
+  t.equal(all.storedAgain, 0);
   all.save = async (notes) => void all.saved.push(notes);
   await pass(all, 31_000);
   t.equal(all.saved.length, 1);
+  t.equal(all.storedAgain, 1, 'and so is the history, by a disk that takes the notes');
+  loseQuorum(all);
+  await pass(all, 9_000);
+  t.ok(all.saved.length > 2);
+  t.equal(all.storedAgain, 1, 'but notes of trouble wait for nothing');
 });
 
 t.test('the end in order', async (t) => {

@@ -83,7 +83,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const drivers = new Map<string, ResourceDriver>([[driver.type, driver]]);
   const options = nodeOptions(config, findings, drivers, clock.bootMs());
   const files = new ResetFiles(config.stateDir);
-  const found = { watchdog: wordOf(findings.info), validations: await validatedResets(config.stateDir) };
+  const validations = await validatedResets(config.stateDir, (text) => log.error({}, text));
+  const found = { watchdog: wordOf(findings.info), validations };
   const history = await openHistory(files, options.bootId, clock, found, log);
   const agent = new Agent(
     options,
@@ -125,7 +126,7 @@ async function main(argv: readonly string[]): Promise<void> {
   await server.listen();
   endOnSignals(agent, server, watch, log);
   log.info(
-    { version, incarnation: options.incarnation, bootId: options.bootId, config: file },
+    { version, incarnation: options.incarnation, bootId: options.bootId, config: file ?? defaultConfigFile },
     `holdfastd ${version} starts: fence bound ${config.fenceBoundMs} ms, watchdog ${findings.info?.device ?? 'none'}`,
   );
   const unprotected = protectionWarning(findings.protection, findings.info?.device ?? null, findings.problem);
@@ -135,9 +136,10 @@ async function main(argv: readonly string[]): Promise<void> {
   tellLastReset(history, log).catch((error: Error) => log.error({ err: error }, error.message));
 }
 
-function parseArguments(argv: readonly string[]): string {
+/** The configuration file, if one is named. */
+function parseArguments(argv: readonly string[]): string | undefined {
   const [option, value, ...rest] = argv;
-  if (option === undefined) return defaultConfigFile;
+  if (option === undefined) return undefined;
   if (option === '--help' || option === '-h') {
     process.stdout.write(`${usage}\n`);
     process.exit(0);
@@ -146,7 +148,10 @@ function parseArguments(argv: readonly string[]): string {
     process.stdout.write(`${version}\n`);
     process.exit(0);
   }
-  if (option !== '--config' || value === undefined || rest.length > 0) {
+  if (option === '--config' && value === undefined) {
+    throw new HoldfastError('HF_ARGUMENT', `--config needs a file, as in --config ${defaultConfigFile}`);
+  }
+  if (option !== '--config' || rest.length > 0) {
     throw new HoldfastError('HF_ARGUMENT', `holdfastd takes only --config FILE, not '${argv.join(' ')}'`);
   }
   return value;

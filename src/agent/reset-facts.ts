@@ -26,7 +26,7 @@ export interface ResetFacts {
   readonly stayedUp: boolean;
   readonly released: boolean;
   readonly lastSeenMs: number | null;
-  /** Null: the clocks contradict each other. */
+  /** Null: not known, or the clocks contradict each other. */
   readonly bootedMs: number | null;
   /** Where the kernel keeps its last words could be looked at. */
   readonly dumpsSeen: boolean;
@@ -56,7 +56,8 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
   const logMs = log?.lastMs != null && log.lastMs <= evidence.foundMs ? log.lastMs : null;
   const seen = [notes?.aliveMs, notes?.ending?.doneMs, logMs].filter((at) => at != null);
   const lastSeenMs = seen.length === 0 ? null : Math.max(...seen);
-  const bootedMs = lastSeenMs !== null && evidence.bootedMs < lastSeenMs - slackMs ? null : evidence.bootedMs;
+  const endedByMs = evidence.bootedMs ?? evidence.foundMs;
+  const areClocksAtOdds = lastSeenMs !== null && endedByMs < lastSeenMs - slackMs;
   const panic = panicOf(evidence, notes);
   const ending = notes?.ending ?? null;
   const isDown = ending?.doneMs != null;
@@ -64,7 +65,7 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     notes,
     armed: notes?.armed ?? false,
     ending,
-    lapsed: notes === null ? null : lapsedTrouble(notes, bootedMs ?? evidence.foundMs, logMs),
+    lapsed: notes === null ? null : lapsedTrouble(notes, areClocksAtOdds ? evidence.foundMs : endedByMs, logMs),
     panic: log?.panic != null ? 'dated' : panic === null ? null : panic.atMs === null ? 'undated' : 'dated',
     panicLine: log?.panic ?? panic?.line ?? '',
     validated: evidence.validation !== null,
@@ -72,11 +73,11 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     emulated: watchdog?.emulated ?? false,
     logOrderly: log?.orderly ?? false,
     agentFellSilent: notes !== null && !isDown && logMs !== null && logMs - notes.aliveMs > notes.stampMs + slackMs,
-    leaseOutlasted: outlasted(evidence, notes, bootedMs),
+    leaseOutlasted: outlasted(evidence, notes, areClocksAtOdds ? Number.POSITIVE_INFINITY : endedByMs),
     stayedUp: isDown && logMs !== null && logMs - (ending?.doneMs ?? 0) > goingDownMs,
     released: wentAfterRelease(found(evidence.peers)?.releasedMs ?? null, notes),
     lastSeenMs,
-    bootedMs,
+    bootedMs: areClocksAtOdds ? null : evidence.bootedMs,
     dumpsSeen: found(evidence.dumps) !== null,
     allAsked: watchdog?.causedReset === false && found(evidence.dumps) !== null && log !== null,
   };
@@ -86,10 +87,10 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
 const renewalLateMs = 2_500;
 
 /** Of two upper bounds of the machine's end, one is by another node's clock. */
-function outlasted({ peers }: ResetEvidence, notes: BootNotes | null, bootedMs: number | null): boolean {
+function outlasted({ peers }: ResetEvidence, notes: BootNotes | null, endedByMs: number): boolean {
   if (notes === null) return false;
   const lostMs = found(peers)?.lostMs ?? Number.POSITIVE_INFINITY;
-  const goneMs = Math.min(bootedMs ?? Number.POSITIVE_INFINITY, lostMs + slackMs);
+  const goneMs = Math.min(endedByMs, lostMs + slackMs);
   return goneMs < (notes.trouble?.dueMs ?? notes.aliveMs + notes.leaseMs - renewalLateMs);
 }
 

@@ -74,6 +74,14 @@ export interface ValidatedReset {
   readonly beganMs: number;
 }
 
+/** The same, with what tells it from every other end: no clock does. */
+export interface ValidatedBoot extends ValidatedReset {
+  /** Id of the boot that it has ended. */
+  readonly bootBefore: string;
+  /** Id of the boot that came after. */
+  readonly bootAfter: string;
+}
+
 /** What the kernel left in pstore. */
 export interface Dump {
   /** As the kernel calls it, such as `Panic` or `Oops`; empty: the file does not tell. */
@@ -123,11 +131,11 @@ export interface ResetEvidence {
   /** Of the boot in which the agent found it. */
   readonly bootId: string;
   readonly foundMs: number;
-  /** Start of the kernel that came after, by the clock at `foundMs`. */
-  readonly bootedMs: number;
+  /** Start of the kernel that came after, by the clock at `foundMs`; null: another boot lies in between. */
+  readonly bootedMs: number | null;
   readonly notes: Finding<BootNotes>;
   readonly watchdog: Finding<WatchdogWord>;
-  /** Of a validation that was begun in that boot; null: there was none, or it did not reset this machine. */
+  /** That ended that boot; null: none is known to have. */
   readonly validation: ValidatedReset | null;
   readonly dumps: Finding<readonly Dump[]>;
   readonly log: Finding<LogTail>;
@@ -188,7 +196,7 @@ export interface ResetReport extends Judgement {
   readonly endedBootId: string | null;
   readonly bootId: string;
   readonly foundMs: number;
-  /** Start of the kernel that came after; null: the clocks contradict each other. */
+  /** Start of the kernel that came after; null: not known, or the clocks contradict each other. */
   readonly bootedMs: number | null;
   readonly acknowledgedMs: number | null;
   readonly lastLines: readonly LogLine[];

@@ -174,9 +174,10 @@ function fencedSays({ fenced }: PeersView): readonly string[] {
   return [`they declared that boot fenced${when}${fenced.proof === null ? '' : `, ${proofs[fenced.proof]}`}`];
 }
 
-function clockSays({ endedBootId, bootId, foundMs }: ResetEvidence, { bootedMs }: ResetFacts): string {
+function clockSays(evidence: ResetEvidence, { bootedMs }: ResetFacts): string {
+  const { endedBootId, bootId, foundMs } = evidence;
   const ids = `the kernel's boot id was ${oneLine(endedBootId ?? 'unknown')} and is ${oneLine(bootId)}`;
-  return bootedMs === null
-    ? `${ids}; when it booted is not known, for the clocks contradict each other; the agent was back at ${instant(foundMs)}`
-    : `${ids}; it booted at ${instant(bootedMs)}`;
+  if (bootedMs !== null) return `${ids}; it booted at ${instant(bootedMs)}`;
+  const why = evidence.bootedMs === null ? 'another boot lies in between' : 'the clocks contradict each other';
+  return `${ids}; when it booted is not known, for ${why}; the agent was back at ${instant(foundMs)}`;
 }

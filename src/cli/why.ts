@@ -7,6 +7,8 @@ import { runProcess } from '../host/ocf-process.js';
 import { ResetFiles } from '../host/reset-files.js';
 import { ResetHistoryKeeper } from '../host/reset-history.js';
 import { readWatchdogWord, validatedResets } from '../host/reset-watchdog.js';
+import { completeValidation } from '../host/validation-completion.js';
+import { ValidationFiles } from '../host/validation-record.js';
 import { AgentClient } from './agent-client.js';
 import type { CommonOptions } from './commands.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
@@ -14,8 +16,8 @@ import { paintFor, patiently, print, printJson, warn } from './output.js';
 import { renderHistory, renderReset } from './render-resets.js';
 
 export interface WhyOptions extends CommonOptions {
-  /** The agent's, for when the agent does not answer. */
-  readonly config: string;
+  /** The agent's, if it was named, for when the agent does not answer. */
+  readonly config: string | undefined;
   /** The whole history, a line for each. */
   readonly all: boolean;
 }
@@ -53,7 +55,7 @@ export async function acknowledge({ socket, json }: CommonOptions): Promise<Exit
   return exitCodes.done;
 }
 
-async function resetsFrom(socket: string, config: string): Promise<ResetsReport> {
+async function resetsFrom(socket: string, config: string | undefined): Promise<ResetsReport> {
   try {
     return (await new AgentClient(socket, warn).get('/v1/resets')) as ResetsReport;
   } catch (error) {
@@ -67,19 +69,31 @@ async function resetsFrom(socket: string, config: string): Promise<ResetsReport>
 }
 
 /** Completes what the agent of the boot before has left, as the agent does at its start. */
-async function fromFiles(config: string): Promise<ResetsReport> {
+async function fromFiles(config: string | undefined): Promise<ResetsReport> {
   const uptimeS = Number(/^[\d.]{1,20}/.exec(readFileSync('/proc/uptime', 'utf8'))?.[0] ?? 0);
   const nowMs = Date.now();
   const { stateDir } = loadConfig(config);
+  await completeLastValidation(stateDir, nowMs);
   const boot = {
     bootId: readBootId(),
     nowMs,
     bootedMs: Math.max(0, Math.round(nowMs - uptimeS * 1_000)),
     watchdog: await readWatchdogWord('/'),
-    validations: await validatedResets(stateDir),
+    validations: await validatedResets(stateDir, warn),
   };
   const files = new ResetFiles(stateDir);
   const history = await ResetHistoryKeeper.open(files, { root: '/', run: runProcess }, boot, warn);
   await history.gather();
   return history.report();
+}
+
+/** A watchdog that was being validated may be what has reset this machine. */
+async function completeLastValidation(stateDir: string, nowMs: number): Promise<void> {
+  try {
+    const completion = await completeValidation(new ValidationFiles(stateDir), nowMs);
+    if (completion.outcome === 'untried') warn(completion.sentence);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    warn(error.message);
+  }
 }

@@ -152,16 +152,23 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Writes a small file so that it survives a reset right after. */
+/** Writes a small file so that it survives a reset right after. What stands there stays if it fails. */
 export async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600);
+  const temporary = `${path}.new`;
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    // On a full disk it would take the last room of what is written next.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
   }
-  await rename(`${path}.new`, path);
   await syncDirectory(dirname(path));
 }
 
@@ -204,7 +211,7 @@ function damaged(directory: string, detail: string): LoadResult {
   return { outcome: 'damaged', detail: `${directory}: ${detail}` };
 }
 
-function storeError(what: 'read' | 'write', directory: string, error: unknown): HoldfastError {
+export function storeError(what: 'read' | 'write', path: string, error: unknown): HoldfastError {
   const { code, message } = error as NodeJS.ErrnoException;
   const remedy =
     code === 'ENOSPC'
@@ -212,5 +219,5 @@ function storeError(what: 'read' | 'write', directory: string, error: unknown): 
       : code === 'EACCES' || code === 'EROFS'
         ? 'make it writable for root'
         : 'see to its file system';
-  return new HoldfastError('HF_STORE', `cannot ${what} ${directory}: ${code ?? message}: ${remedy}`, { cause: error });
+  return new HoldfastError('HF_STORE', `cannot ${what} ${path}: ${code ?? message}: ${remedy}`, { cause: error });
 }

@@ -1,13 +1,16 @@
-import { rename } from 'node:fs/promises';
+import { link, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type BootNotes, type ResetRecord, resetLimits } from '../agent/reset-record.js';
+import { HoldfastError } from '../core/errors.js';
 import { readPart } from './bounded-file.js';
-import { makeDirectory, writeDurably } from './file-store.js';
+import { makeDirectory, storeError, writeDurably } from './file-store.js';
 
 /** What a node keeps of its resets, below `resets` of its state directory: the notes of this boot, and the history. */
 
 const maxBytes = 4 * 1024 * 1024;
+/** Damaged histories that are kept beside each other. */
+const maxDamaged = 10;
 
 /** Instants that a Date can hold, with room for sums. */
 const instant = z.int().min(0).max(4e15);
@@ -78,7 +81,7 @@ const recordSchema: z.ZodType<ResetRecord> = z.object({
     endedBootId: bootId.nullable(),
     bootId,
     foundMs: instant,
-    bootedMs: instant,
+    bootedMs: instant.nullable(),
     notes: finding(notesSchema),
     watchdog: finding(z.object({ device: text, emulated: z.boolean(), causedReset: z.boolean().nullable() })),
     validation: z.object({ device: text, beganMs: instant }).nullable(),
@@ -90,16 +93,19 @@ const recordSchema: z.ZodType<ResetRecord> = z.object({
   acknowledgedMs: instant.nullable(),
 });
 
-const historySchema: z.ZodType<ResetHistory> = z.object({
-  records: z.array(recordSchema).max(resetLimits.records),
-  problem: text.nullable(),
-});
+/** Of the records each stands for itself: what one of them has lost costs no other. */
+const historySchema = z.object({ records: z.array(z.unknown()), problem: text.nullable() });
 
 export interface ResetHistory {
   /** Oldest first. */
   readonly records: readonly ResetRecord[];
   /** What has become of an earlier history; null: nothing. */
   readonly problem: string | null;
+}
+
+export interface KeptHistory extends ResetHistory {
+  /** What of the file is lost, and why; null: nothing. */
+  readonly damage: string | null;
 }
 
 /** `damaged`: why what stands there cannot be used. */
@@ -117,48 +123,111 @@ export class ResetFiles {
   }
 
   get notesPath(): string {
-    return join(this.#directory, 'boot.json');
+    return this.#path('boot.json');
   }
 
-  loadNotes(): Promise<Loaded<BootNotes>> {
-    return this.#load('boot.json', notesSchema);
+  get #historyPath(): string {
+    return this.#path('history.json');
   }
 
-  loadHistory(): Promise<Loaded<ResetHistory>> {
-    return this.#load('history.json', historySchema);
+  #path(name: string): string {
+    return join(this.#directory, name);
   }
 
-  /** What is damaged is kept, for people, as `history.damaged`. */
-  async setHistoryAside(): Promise<void> {
-    await rename(join(this.#directory, 'history.json'), join(this.#directory, 'history.damaged'));
-  }
-
-  saveNotes(notes: BootNotes): Promise<void> {
-    return this.#save('boot.json', notes);
-  }
-
-  saveHistory(history: ResetHistory): Promise<void> {
-    return this.#save('history.json', history);
-  }
-
-  async #load<T>(name: string, schema: z.ZodType<T>): Promise<Loaded<T>> {
-    const path = join(this.#directory, name);
+  async loadNotes(): Promise<Loaded<BootNotes>> {
     try {
-      const { text, cut } = await readPart(path, 'head', maxBytes);
-      if (cut) return { outcome: 'damaged', why: `${path} is longer than ${maxBytes} bytes` };
-      const parsed = schema.safeParse(JSON.parse(text));
-      if (parsed.success) return { outcome: 'loaded', value: parsed.data };
-      const where = parsed.error.issues[0]?.path.join('.') ?? '';
-      return { outcome: 'damaged', why: `${path} is malformed at '${where}'` };
+      return await load(this.notesPath, notesSchema);
     } catch (error) {
-      if (error instanceof SyntaxError) return { outcome: 'damaged', why: `${path} is not JSON` };
-      const code = (error as NodeJS.ErrnoException).code ?? String(error);
-      return code === 'ENOENT' ? { outcome: 'none' } : { outcome: 'damaged', why: `${path} cannot be read (${code})` };
+      if (error instanceof HoldfastError) return { outcome: 'damaged', why: error.message };
+      throw error;
     }
   }
 
-  async #save(name: string, value: unknown): Promise<void> {
-    await makeDirectory(this.#directory);
-    await writeDurably(join(this.#directory, name), `${JSON.stringify(value)}\n`);
+  /** What can be used of it. @throws HF_STORE if it cannot be read: what stands there may be whole */
+  async loadHistory(): Promise<KeptHistory> {
+    const path = this.#historyPath;
+    const loaded = await load(path, historySchema);
+    if (loaded.outcome === 'none') return { records: [], problem: null, damage: null };
+    if (loaded.outcome === 'damaged') {
+      return { records: [], problem: null, damage: `earlier resets are not known: ${loaded.why}` };
+    }
+    const { records, problem } = loaded.value;
+    const parsed = records.map((record) => recordSchema.safeParse(record));
+    const good = parsed.flatMap(({ data }) => (data === undefined ? [] : [data]));
+    const first = parsed.findIndex(({ success }) => !success);
+    const where = placeOf(['records', first, ...(parsed[first]?.error?.issues[0]?.path ?? [])]);
+    const lost = `${parsed.length - good.length} of ${parsed.length} earlier resets are not known`;
+    const damage = first < 0 ? null : `${lost}: ${path} is malformed at ${where}`;
+    return { records: good.slice(-resetLimits.records), problem, damage };
   }
+
+  /**
+   * Has what stands there kept, for people: by a second name, for the next save takes its own. The second name, within
+   * the directory.
+   * @throws HF_STORE if it is not kept: then it is not to be overwritten
+   */
+  async keepDamaged(): Promise<string> {
+    for (let i = 1; i <= maxDamaged; i++) {
+      const name = i === 1 ? 'history.damaged' : `history.damaged-${i}`;
+      if (await this.#isKeptAs(this.#path(name))) return name;
+    }
+    throw new HoldfastError(
+      'HF_STORE',
+      `${this.#historyPath} is damaged, and so were ${maxDamaged} before it: remove the history.damaged files there that nobody needs`,
+    );
+  }
+
+  /** False: that is another one. */
+  async #isKeptAs(path: string): Promise<boolean> {
+    try {
+      await link(this.#historyPath, path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw storeError('write', path, error);
+    }
+    // Kept before, by an agent that could not write the history anew.
+    const [kept, own] = await Promise.all([stat(path), stat(this.#historyPath)]);
+    return kept.ino === own.ino && kept.dev === own.dev;
+  }
+
+  /** @throws HF_STORE */
+  saveNotes(notes: BootNotes): Promise<void> {
+    return this.#save(this.notesPath, notes);
+  }
+
+  /** What stands there stays if it fails. @throws HF_STORE */
+  saveHistory({ records, problem }: ResetHistory): Promise<void> {
+    return this.#save(this.#historyPath, { records, problem });
+  }
+
+  async #save(path: string, value: unknown): Promise<void> {
+    try {
+      await makeDirectory(this.#directory);
+      await writeDurably(path, `${JSON.stringify(value)}\n`);
+    } catch (error) {
+      throw storeError('write', path, error);
+    }
+  }
+}
+
+/** @throws HF_STORE if it cannot be read */
+async function load<T>(path: string, schema: z.ZodType<T>): Promise<Loaded<T>> {
+  const part = await readPart(path, 'head', maxBytes).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw storeError('read', path, error);
+  });
+  if (part === null) return { outcome: 'none' };
+  if (part.cut) return { outcome: 'damaged', why: `${path} is longer than ${maxBytes} bytes` };
+  try {
+    const parsed = schema.safeParse(JSON.parse(part.text));
+    if (parsed.success) return { outcome: 'loaded', value: parsed.data };
+    return { outcome: 'damaged', why: `${path} is malformed at ${placeOf(parsed.error.issues[0]?.path ?? [])}` };
+  } catch (error) {
+    if (error instanceof SyntaxError) return { outcome: 'damaged', why: `${path} is not JSON` };
+    throw error;
+  }
+}
+
+function placeOf(path: readonly PropertyKey[]): string {
+  return `'${path.map(String).join('.')}'`;
 }

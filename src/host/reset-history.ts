@@ -11,6 +11,7 @@ import {
   type ResetsReport,
   resetLimits,
   type Trouble,
+  type ValidatedBoot,
   type ValidatedReset,
   type WatchdogWord,
 } from '../agent/reset-record.js';
@@ -30,7 +31,7 @@ export interface ThisBoot {
   /** As it was before it was armed. */
   readonly watchdog: Finding<WatchdogWord>;
   /** Resets that validations have brought about, in whatever boot. */
-  readonly validations: readonly ValidatedReset[];
+  readonly validations: readonly ValidatedBoot[];
 }
 
 const notYet = 'not looked for yet';
@@ -43,8 +44,12 @@ export class ResetHistoryKeeper {
   readonly #onProblem: (text: string) => void;
   #records: readonly ResetRecord[] = [];
   #problem: string | null = null;
+  /** What is on disk is among the records. Until then it is not overwritten. */
+  #isRead = false;
+  /** Why the newest state is not on disk; null: it is. */
+  #unstored: string | null = null;
   #formerTrouble: Trouble | null = null;
-  #saved: Promise<void> = Promise.resolve();
+  #saved: Promise<string | null> = Promise.resolve(null);
 
   private constructor(files: ResetFiles, source: LogSource, boot: ThisBoot, onProblem: (text: string) => void) {
     this.#files = files;
@@ -69,21 +74,41 @@ export class ResetHistoryKeeper {
   }
 
   async #load(): Promise<void> {
-    const loaded = await this.#files.loadHistory();
-    if (loaded.outcome === 'loaded') {
-      this.#records = loaded.value.records;
-      this.#problem = loaded.value.problem;
-    } else if (loaded.outcome === 'damaged') {
-      this.#problem = oneLine(`earlier resets are not known: ${loaded.why}; it is kept as history.damaged`);
-      this.#onProblem(this.#problem);
-      await this.#files.setHistoryAside().catch((error: Error) => this.#onProblem(error.message));
-    }
+    const isWhole = await this.#readKept().catch((error: Error) => {
+      this.#noteUnstored(error);
+      return true;
+    });
     const notes = await this.#files.loadNotes();
     if (notes.outcome === 'loaded' && notes.value.bootId === this.#boot.bootId)
       this.#formerTrouble = notes.value.trouble;
     const evidence = this.#newEnd(notes);
-    if (evidence === null) return;
-    await this.#replace([...this.#records, { evidence, gathered: false, acknowledgedMs: null }]);
+    if (evidence !== null) await this.#replace([...this.#records, { evidence, gathered: false, acknowledgedMs: null }]);
+    else if (!isWhole) await this.#save();
+  }
+
+  /**
+   * What is on disk, before what was found without it. False: some of it was damaged.
+   * @throws HF_STORE if it cannot be read, or what is damaged cannot be kept
+   */
+  async #readKept(): Promise<boolean> {
+    const { records, problem, damage } = await this.#files.loadHistory();
+    if (damage !== null) {
+      const name = await this.#files.keepDamaged();
+      this.#problem = oneLine(`${damage}; it is kept there as ${name}, and 'holdfast why --ack' ends this notice`);
+      this.#onProblem(this.#problem);
+    } else this.#problem = problem;
+    const known = new Set(records.map(({ evidence }) => evidence.bootId));
+    const found = this.#records.filter(({ evidence }) => !known.has(evidence.bootId));
+    this.#records = [...records.map((record) => this.#withValidation(record)), ...found].slice(-resetLimits.records);
+    this.#isRead = true;
+    return damage === null;
+  }
+
+  /** A validation may get its verdict after the reset was found. */
+  #withValidation(record: ResetRecord): ResetRecord {
+    const { evidence } = record;
+    const validation = evidence.validation ?? this.#validationOf(evidence.endedBootId);
+    return { ...record, evidence: { ...evidence, validation } };
   }
 
   /** Null: no boot has ended since the last one that is known, or none is known at all. */
@@ -100,7 +125,6 @@ export class ResetHistoryKeeper {
     const { bootId, nowMs, bootedMs, watchdog } = this.#boot;
     const missing = { missing: notYet };
     const peers = { missing: noPeersYet };
-    const validation = 'found' in notes ? this.#validationIn(notes.found) : null;
     return {
       endedBootId,
       bootId,
@@ -108,54 +132,74 @@ export class ResetHistoryKeeper {
       bootedMs,
       notes,
       watchdog,
-      validation,
+      validation: this.#validationOf(endedBootId),
       dumps: missing,
       log: missing,
       peers,
     };
   }
 
-  /** A validation that was begun since the agent of that boot started, and has reset the machine, has ended that boot. */
-  #validationIn({ startedMs }: BootNotes): ValidatedReset | null {
-    const { validations, nowMs } = this.#boot;
-    return validations.find(({ beganMs }) => beganMs >= startedMs && beganMs <= nowMs) ?? null;
+  #validationOf(endedBootId: string | null): ValidatedReset | null {
+    const its = this.#boot.validations.find(({ bootBefore }) => bootBefore === endedBootId);
+    return its === undefined ? null : { device: its.device, beganMs: its.beganMs };
   }
 
   /** Looks for dumps and logs of the end that led to this boot; takes seconds. Never rejects. */
   async gather(): Promise<void> {
-    const at = this.#records.findIndex(({ gathered, evidence }) => !gathered && evidence.bootId === this.#boot.bootId);
-    const record = this.#records[at];
-    if (record === undefined) return;
+    const before = this.#ungathered;
+    if (before === undefined) return;
     const dumps = await findDumps(this.#source.root);
     const journal = await readJournal(this.#source, null);
-    const ends = await this.#endsOf({ ...record.evidence, dumps }, journal);
-    const gathered = ends.map((evidence) => ({ ...record, evidence, gathered: true }));
-    await this.#replace(this.#records.toSpliced(at, 1, ...gathered));
+    const [evidence, ...later] = await this.#endsOf({ ...before.evidence, dumps }, journal);
+    // As it is by now: somebody may have acknowledged it, and the others may have told what they know.
+    const record = this.#ungathered;
+    if (record === undefined) return;
+    const { peers } = record.evidence;
+    const gathered = [
+      { ...record, evidence: { ...evidence, peers }, gathered: true },
+      ...later.map((other) => ({ evidence: other, gathered: true, acknowledgedMs: null })),
+    ];
+    await this.#replace(this.#records.toSpliced(this.#records.indexOf(record), 1, ...gathered));
   }
 
-  /** The end that the agent's notes are about; and that of a later boot, if the journal knows one in which no agent ran. */
-  async #endsOf(evidence: ResetEvidence, journal: Finding<JournalTail>): Promise<readonly ResetEvidence[]> {
-    const { endedBootId, notes } = evidence;
-    const last = 'found' in journal ? journal.found : null;
-    if (last === null) return [{ ...evidence, log: await this.#withoutJournal(journal) }];
-    if (endedBootId === null) return [{ ...evidence, endedBootId: last.bootId, log: { found: tailOf(last) } }];
-    if (last.bootId === endedBootId) return [{ ...evidence, log: { found: tailOf(last) } }];
-    const own = await readJournal(this.#source, endedBootId);
-    const log: ResetEvidence['log'] =
-      'found' in own && own.found.bootId === endedBootId
-        ? { found: tailOf(own.found) }
-        : { missing: 'found' in own ? 'the journal does not know it' : own.missing };
-    const isLater = 'found' in notes && (last.lastMs ?? 0) > notes.found.aliveMs;
-    if (!isLater) return [{ ...evidence, log }];
+  get #ungathered(): ResetRecord | undefined {
+    return this.#records.find(({ gathered, evidence }) => !gathered && evidence.bootId === this.#boot.bootId);
+  }
+
+  /** The end that the agent's notes are about; and that of a later boot, if one is known in which no agent ran. */
+  async #endsOf(
+    evidence: ResetEvidence,
+    journal: Finding<JournalTail>,
+  ): Promise<readonly [ResetEvidence, ...ResetEvidence[]]> {
+    const { endedBootId, notes, dumps } = evidence;
+    const lastBootId = this.#lastBootBefore(notes, journal) ?? endedBootId;
+    const log = await this.#logOf(lastBootId, journal);
+    if (endedBootId === null || lastBootId === endedBootId)
+      return [{ ...evidence, endedBootId: lastBootId, validation: this.#validationOf(lastBootId), log }];
     const between = { missing: 'the machine has booted once more since, without the agent' };
+    const own = 'found' in journal ? await this.#logOf(endedBootId, journal) : journal;
+    const last = this.#evidence(lastBootId, { missing: 'no agent has written in it' });
     return [
-      { ...evidence, log, watchdog: between, bootedMs: evidence.foundMs },
-      {
-        ...this.#evidence(last.bootId, { missing: 'no agent has written in it' }),
-        dumps: evidence.dumps,
-        log: { found: tailOf(last) },
-      },
+      { ...evidence, log: own, watchdog: between, bootedMs: null },
+      { ...last, dumps, log },
     ];
+  }
+
+  /** As the journal knows it, or a validation that has ended it; null: neither knows one after these notes. */
+  #lastBootBefore(notes: Finding<BootNotes>, journal: Finding<JournalTail>): string | null {
+    const noted = 'found' in notes ? notes.found : null;
+    const last = 'found' in journal ? journal.found : null;
+    const isLater = noted === null || (last?.bootId !== noted.bootId && (last?.lastMs ?? 0) > noted.aliveMs);
+    if (last !== null && isLater) return last.bootId;
+    return this.#boot.validations.find(({ bootAfter }) => bootAfter === this.#boot.bootId)?.bootBefore ?? null;
+  }
+
+  async #logOf(bootId: string | null, journal: Finding<JournalTail>): Promise<Finding<LogTail>> {
+    if ('missing' in journal) return this.#withoutJournal(journal);
+    if (journal.found.bootId === bootId) return { found: tailOf(journal.found) };
+    const own = await readJournal(this.#source, bootId);
+    if ('missing' in own) return own;
+    return own.found.bootId === bootId ? { found: tailOf(own.found) } : { missing: 'the journal does not know it' };
   }
 
   async #withoutJournal(journal: Finding<JournalTail>): Promise<Finding<LogTail>> {
@@ -187,7 +231,9 @@ export class ResetHistoryKeeper {
   }
 
   report(): ResetsReport {
-    return { resets: this.#records.map(reportOf).toReversed(), problem: this.#problem };
+    const problems = [this.#problem, this.#unstored].filter((each) => each !== null);
+    const resets = this.#records.map(reportOf).toReversed();
+    return { resets, problem: problems.length === 0 ? null : problems.join('; ') };
   }
 
   /** What nobody has acknowledged and somebody should; newest first. */
@@ -201,34 +247,50 @@ export class ResetHistoryKeeper {
    */
   async acknowledge(nowMs: number): Promise<number> {
     const count = this.unacknowledged().length;
-    const before = this.#records;
     const problem = this.#problem;
-    this.#records = before.map((record) => ({ ...record, acknowledgedMs: record.acknowledgedMs ?? nowMs }));
+    this.#records = this.#records.map((record) => ({ ...record, acknowledgedMs: record.acknowledgedMs ?? nowMs }));
     this.#problem = null;
-    try {
-      await this.#save();
-    } catch (error) {
-      this.#records = before;
-      this.#problem = problem;
-      const cause = error instanceof Error ? error.message : String(error);
-      throw new HoldfastError('HF_STORE', `the history of resets cannot be stored, nothing was acknowledged: ${cause}`);
-    }
-    return count;
+    const unstored = await this.#save();
+    if (unstored === null) return count;
+    // Only that is taken back: what has come in meanwhile stays.
+    this.#records = this.#records.map((record) =>
+      record.acknowledgedMs === nowMs ? { ...record, acknowledgedMs: null } : record,
+    );
+    this.#problem ??= problem;
+    throw new HoldfastError('HF_STORE', `nothing was acknowledged: ${unstored}`);
+  }
+
+  /** Tries again what could not be stored, for there may be room by now. Never rejects. */
+  async storeAgain(): Promise<void> {
+    if (this.#unstored !== null) await this.#save();
   }
 
   async #replace(records: readonly ResetRecord[]): Promise<void> {
     this.#records = records.slice(-resetLimits.records);
-    await this.#save().catch((error: Error) =>
-      this.#onProblem(`the history of resets cannot be stored: ${error.message}`),
-    );
+    await this.#save();
   }
 
-  /** One after the other: each is the newest state. */
-  #save(): Promise<void> {
-    const save = () => this.#files.saveHistory({ records: this.#records, problem: this.#problem });
-    const saved = this.#saved.then(save, save);
-    this.#saved = saved.catch(() => undefined);
-    return saved;
+  /** One after the other: each is the newest state. Never rejects; why it is not stored, or null. */
+  #save(): Promise<string | null> {
+    this.#saved = this.#saved.then(async () => {
+      try {
+        if (!this.#isRead) await this.#readKept();
+        await this.#files.saveHistory({ records: this.#records, problem: this.#problem });
+        this.#unstored = null;
+      } catch (error) {
+        this.#noteUnstored(error);
+      }
+      return this.#unstored;
+    });
+    return this.#saved;
+  }
+
+  /** The same trouble is told once. */
+  #noteUnstored(error: unknown): void {
+    const cause = error instanceof Error ? error.message : String(error);
+    const text = oneLine(`this node's resets are not stored: ${cause}; what was stored before stays`);
+    if (text !== this.#unstored) this.#onProblem(text);
+    this.#unstored = text;
   }
 }
 

@@ -127,6 +127,8 @@ export class ResetWatch {
       try {
         await this.#options.saveNotes(notes);
         this.#problem = null;
+        // A disk that takes this may take what it has refused before; notes of trouble wait for nothing.
+        if (notes.trouble === null) await this.#options.history.storeAgain();
       } catch (error) {
         this.#tell(error);
       }
@@ -136,7 +138,11 @@ export class ResetWatch {
   /** The same trouble is told once. */
   #tell(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    if (text !== this.#problem) this.#options.log.warn({ err: error }, `cannot write down why: ${text}`);
+    if (text !== this.#problem)
+      this.#options.log.warn(
+        { err: error },
+        `the notes that 'holdfast why' would need after a reset are not kept: ${text}`,
+      );
     this.#problem = text;
   }
 

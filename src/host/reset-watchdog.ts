@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Finding, oneLine, type ValidatedReset, type WatchdogWord } from '../agent/reset-record.js';
+import { type Finding, oneLine, type ValidatedBoot, type WatchdogWord } from '../agent/reset-record.js';
+import { HoldfastError } from '../core/errors.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
-import { readPart } from './bounded-file.js';
+import { numberAttribute } from './sysfs.js';
 import { ValidationFiles } from './validation-record.js';
 
 /** Whether a watchdog says that it has caused the last reset; to be asked before it is armed, and evidence only. */
@@ -20,12 +21,24 @@ export function wordOf(info: WatchdogInfo | null): Finding<WatchdogWord> {
   return { found: { device, emulated: kind === 'emulated', causedReset } };
 }
 
-/** Resets of this machine that validations have brought about. */
-export async function validatedResets(stateDir: string): Promise<readonly ValidatedReset[]> {
-  const results = await new ValidationFiles(stateDir).results();
-  return results.flatMap(({ device, verdict, when }) => {
+/**
+ * Resets of this machine that validations have brought about, in whatever boot. Those whose boots are not on record
+ * explain nothing.
+ * @param onProblem told if they cannot be read; then there are none
+ */
+export async function validatedResets(
+  stateDir: string,
+  onProblem: (text: string) => void,
+): Promise<readonly ValidatedBoot[]> {
+  const results = await new ValidationFiles(stateDir).results().catch((error: unknown) => {
+    if (!(error instanceof HoldfastError)) throw error;
+    onProblem(`a reset by a validation is not told from others: ${error.message}`);
+    return [];
+  });
+  return results.flatMap(({ device, verdict, when, bootBefore, bootAfter }) => {
     const beganMs = Date.parse(when);
-    return verdict === 'resets' && beganMs >= 0 ? [{ device: oneLine(device), beganMs }] : [];
+    if (verdict !== 'resets' || !(beganMs >= 0) || bootBefore === null || bootAfter === null) return [];
+    return [{ device: oneLine(device), beganMs, bootBefore, bootAfter }];
   });
 }
 
@@ -34,11 +47,8 @@ export async function readWatchdogWord(root: string): Promise<Finding<WatchdogWo
   const parent = join(root, '/sys/class/watchdog');
   const words: WatchdogWord[] = [];
   for (const name of await readdir(parent).catch(() => [])) {
-    const text = await readPart(join(parent, name, 'bootstatus'), 'head', 32).then(
-      (part) => part.text.trim(),
-      () => '',
-    );
-    const causedReset = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) ? (Number(text) & cardReset) !== 0 : null;
+    const status = await numberAttribute(join(parent, name), 'bootstatus');
+    const causedReset = status === undefined ? null : (status & cardReset) !== 0;
     words.push({ device: `/dev/${name}`, emulated: false, causedReset });
   }
   const found =
