@@ -7,7 +7,7 @@ import { exitCodeHelp } from './exit-codes.js';
 import { addGroupCommands, addOptionsCommand, addRuleCommands } from './policy-commands.js';
 import { addResourceCommands } from './resource-commands.js';
 import { addSimulateCommand } from './simulate-command.js';
-import { addWatchdogCommands, defaultConfigFile } from './watchdog-commands.js';
+import { addWatchdogCommands, configDescription } from './watchdog-commands.js';
 
 const defaultSocket = '/run/holdfast/holdfast.sock';
 
@@ -57,11 +57,7 @@ function addWhy(program: Command, finish: Finish): void {
     .description('why this node was reset last, with the evidence, and what fits as well')
     .option('--all', 'every reset that is known, a line for each')
     .option('--ack', 'say that they were seen: the status does not show them any more')
-    .addOption(
-      new Option('--config <file>', "holdfastd's configuration, for when it does not answer").default(
-        defaultConfigFile,
-      ),
-    )
+    .option('--config <file>', `for when it does not answer: ${configDescription}`)
     .action(async ({ all, ack, config }, command) => {
       const { acknowledge, why } = await import('./why.js');
       const options = { ...common(command), config, all: all === true };

@@ -2,7 +2,8 @@ import { type Command, Option } from 'commander';
 import { parseInteger } from './arguments.js';
 import { common, type Finish } from './changing.js';
 
-export const defaultConfigFile = '/etc/holdfast/holdfast.toml';
+/** Only the usual file may be missing, so that it is no default here: what is named has to be there. */
+export const configDescription = "holdfastd's configuration (default: /etc/holdfast/holdfast.toml, if it is there)";
 
 /** The commands for this machine's watchdogs; they need the addon and /sys, not only the agent. */
 export function addWatchdogCommands(program: Command, finish: Finish): void {
@@ -33,5 +34,5 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
 }
 
 function withConfig(command: Command): Command {
-  return command.addOption(new Option('--config <file>', "holdfastd's configuration").default(defaultConfigFile));
+  return command.option('--config <file>', configDescription);
 }

@@ -14,8 +14,8 @@ export interface WatchdogList {
   readonly notes: readonly string[];
 }
 
-/** Shows the watchdogs of this machine without opening any. @param configFile the agent's */
-export async function listWatchdogs(configFile: string, { json }: CommonOptions): Promise<ExitCode> {
+/** Shows the watchdogs of this machine without opening any. @param configFile the agent's, if it was named */
+export async function listWatchdogs(configFile: string | undefined, { json }: CommonOptions): Promise<ExitCode> {
   const { stateDir, watchdog } = loadConfig(configFile);
   const { watchdogs, board, notes } = await knownWatchdogs(stateDir);
   const waiting = await waitingRun(stateDir);

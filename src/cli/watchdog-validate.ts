@@ -30,7 +30,8 @@ import { renderValidation } from './render-watchdogs.js';
 import { refusalOfDevice, refusalOfDirectory, refuseIfInUse } from './validation-refusals.js';
 
 export interface ValidateOptions extends CommonOptions {
-  readonly config: string;
+  /** The agent's, if it was named. */
+  readonly config: string | undefined;
   readonly yes: boolean;
   /** Shows the last verdict, and begins nothing. */
   readonly result: boolean;

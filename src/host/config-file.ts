@@ -7,11 +7,16 @@ export const defaultConfigFile = '/etc/holdfast/holdfast.toml';
 const maxFileBytes = 64 * 1024;
 
 /**
- * Reads the agent's configuration file; one that does not exist means defaults. Throws a HoldfastError
- * (HF_CONFIG) for whatever else: one sentence that names the file, the cause and the remedy.
+ * Reads the agent's configuration file. Throws a HoldfastError (HF_CONFIG) if it cannot: one sentence that names the
+ * file, the cause and the remedy.
+ * @param named the file that somebody asked for, which has to be there; undefined: the usual one, or defaults without it
  */
-export function loadConfig(path: string): Config {
+export function loadConfig(named: string | undefined): Config {
+  const path = named ?? defaultConfigFile;
   const bytes = readBounded(path);
+  if (bytes === undefined && named !== undefined) {
+    throw refuse(path, `is not there: correct its path, or do not name one, for ${defaultConfigFile} or the defaults`);
+  }
   return parseConfig(bytes === undefined ? '' : decode(bytes, path), path);
 }
 
