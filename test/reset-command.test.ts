@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,20 +98,22 @@ t.test(
     t.equal(exitCode, 0);
     t.match(stderr, /no answer from holdfastd.*this is what its files and this machine say/s);
     t.match(JSON.parse(stdout), { resets: [{ endedBootId: 'old', verdict: 'self-fenced', cause: 'quorum-lost' }] });
-    t.match(JSON.parse((await why(['--config', config, '--json'], nobody)).stdout).resets.length, 1, 'it is kept');
+    t.match(JSON.parse((await why(['--config', config, '--json'], nobody)).stdout).resets.length, 1);
+    t.strictSame(readdirSync(join(stateDir, 'resets')), ['boot.json'], 'the history is for the agent to write');
     t.match(await why(['--config', config, '--ack'], nobody), { exitCode: 5 }, 'only the agent writes that down');
 
     mkdirSync(join(stateDir, 'watchdog'));
     const run = join(stateDir, 'watchdog', 'run');
-    const begin = {
-      ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware' },
-      ...{ identity: 'a dog', board: 'a board', bootId: 'old', pid: 1, pidStarted: '1', bootMs: 5, wallMs: 5 },
-      timeoutAskedS: 10,
-    };
-    writeFileSync(run, `${JSON.stringify(begin)}\n`);
-    t.match(await why(['--config', config], nobody), { exitCode: 0, stderr: /\/dev\/watchdog0/ });
+    writeFileSync(run, '');
+    t.match(await why(['--config', config], nobody), { exitCode: 0, stderr: /validation ended before/ });
     t.notOk(existsSync(run), 'a validation that was under way gets its verdict, as at the start of an agent');
     rmSync(join(stateDir, 'watchdog'), { recursive: true });
+
+    writeFileSync(join(stateDir, 'resets', 'history.json'), '{');
+    const damaged = await why(['--config', config, '--json'], nobody);
+    t.match(damaged, { exitCode: 0, stderr: /history.json is not JSON; it is kept there as history.json/ });
+    t.strictSame(readdirSync(join(stateDir, 'resets')).sort(), ['boot.json', 'history.json']);
+    rmSync(join(stateDir, 'resets', 'history.json'));
 
     symlinkSync('watchdog', join(stateDir, 'watchdog'));
     const without = await why(['--config', config, '--json'], nobody);

@@ -113,6 +113,21 @@ t.test('a reset is found once, completed, and kept', async (t) => {
   t.equal((await all.boot('newer')).report().resets.length, 2);
 });
 
+t.test('notes of an end that is known say nothing of a later one', async (t) => {
+  const all = await machine();
+  await all.files.saveNotes(notesOf(ids.a, { trouble: quorumLost }));
+  await all.boot(ids.b);
+  all.journal = { '-1': journalOf(ids.b, aliveMs + 30_000, stopped) };
+  const history = await all.boot('new');
+  t.match(history.report().resets, [{ endedBootId: null, verdict: 'unknown' }, { endedBootId: ids.a }]);
+  await history.gather();
+  t.match(history.report().resets, [
+    { endedBootId: ids.b, verdict: 'orderly-reboot' },
+    { endedBootId: ids.a, verdict: 'self-fenced' },
+  ]);
+  t.equal(history.report().resets.length, 2);
+});
+
 t.test('an agent that died before it had looked for logs looks again at its next start', async (t) => {
   const all = await machine();
   await all.files.saveNotes(notesOf(ids.a));

@@ -5,7 +5,7 @@ import { readBootId } from '../host/boot-id.js';
 import { loadConfig } from '../host/config-file.js';
 import { runProcess } from '../host/ocf-process.js';
 import { ResetFiles } from '../host/reset-files.js';
-import { ResetHistoryKeeper } from '../host/reset-history.js';
+import { type HistoryFiles, ResetHistoryKeeper } from '../host/reset-history.js';
 import { readWatchdogWord, validatedResets } from '../host/reset-watchdog.js';
 import { completeValidation } from '../host/validation-completion.js';
 import { ValidationFiles } from '../host/validation-record.js';
@@ -68,7 +68,7 @@ async function resetsFrom(socket: string, config: string | undefined): Promise<R
   }
 }
 
-/** Completes what the agent of the boot before has left, as the agent does at its start. */
+/** Completes what the agent of the boot before has left, as the agent will at its start. */
 async function fromFiles(config: string | undefined): Promise<ResetsReport> {
   const uptimeS = Number(/^[\d.]{1,20}/.exec(readFileSync('/proc/uptime', 'utf8'))?.[0] ?? 0);
   const nowMs = Date.now();
@@ -81,10 +81,24 @@ async function fromFiles(config: string | undefined): Promise<ResetsReport> {
     watchdog: await readWatchdogWord('/'),
     validations: await validatedResets(stateDir, warn),
   };
-  const files = new ResetFiles(stateDir);
-  const history = await ResetHistoryKeeper.open(files, { root: '/', run: runProcess }, boot, warn);
+  const history = await ResetHistoryKeeper.open(
+    onlyRead(new ResetFiles(stateDir)),
+    { root: '/', run: runProcess },
+    boot,
+    warn,
+  );
   await history.gather();
   return history.report();
+}
+
+/** An agent that is started meanwhile keeps a history of its own, which must not be overwritten. */
+function onlyRead(files: ResetFiles): HistoryFiles {
+  return {
+    loadNotes: () => files.loadNotes(),
+    loadHistory: () => files.loadHistory(),
+    keepDamaged: async () => 'history.json',
+    saveHistory: async () => undefined,
+  };
 }
 
 /** A watchdog that was being validated may be what has reset this machine. */

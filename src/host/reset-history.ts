@@ -37,8 +37,11 @@ export interface ThisBoot {
 const notYet = 'not looked for yet';
 const noPeersYet = 'this node has not been in a quorate view since';
 
+/** What the history is kept in. */
+export type HistoryFiles = Pick<ResetFiles, 'loadNotes' | 'loadHistory' | 'keepDamaged' | 'saveHistory'>;
+
 export class ResetHistoryKeeper {
-  readonly #files: ResetFiles;
+  readonly #files: HistoryFiles;
   readonly #source: LogSource;
   readonly #boot: ThisBoot;
   readonly #onProblem: (text: string) => void;
@@ -51,7 +54,7 @@ export class ResetHistoryKeeper {
   #formerTrouble: Trouble | null = null;
   #saved: Promise<string | null> = Promise.resolve(null);
 
-  private constructor(files: ResetFiles, source: LogSource, boot: ThisBoot, onProblem: (text: string) => void) {
+  private constructor(files: HistoryFiles, source: LogSource, boot: ThisBoot, onProblem: (text: string) => void) {
     this.#files = files;
     this.#source = source;
     this.#boot = boot;
@@ -63,7 +66,7 @@ export class ResetHistoryKeeper {
    * or written is told to `onProblem`, and goes on without.
    */
   static async open(
-    files: ResetFiles,
+    files: HistoryFiles,
     source: LogSource,
     boot: ThisBoot,
     onProblem: (text: string) => void,
@@ -115,8 +118,11 @@ export class ResetHistoryKeeper {
   #newEnd(loaded: Loaded<BootNotes>): ResetEvidence | null {
     const { bootId } = this.#boot;
     if (this.#records.some(({ evidence }) => evidence.bootId === bootId)) return null;
-    if (loaded.outcome === 'loaded' && loaded.value.bootId === bootId) return null;
-    if (loaded.outcome === 'loaded') return this.#evidence(loaded.value.bootId, { found: loaded.value });
+    const notes = loaded.outcome === 'loaded' ? loaded.value : null;
+    if (notes?.bootId === bootId) return null;
+    // Of an end that is known, these notes say nothing of a later one.
+    const isKnown = this.#records.some(({ evidence }) => evidence.endedBootId === notes?.bootId);
+    if (notes !== null && !isKnown) return this.#evidence(notes.bootId, { found: notes });
     if (loaded.outcome === 'damaged') return this.#evidence(null, { missing: oneLine(loaded.why) });
     return this.#records.length === 0 ? null : this.#evidence(null, { missing: 'it has written nothing' });
   }
