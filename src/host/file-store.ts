@@ -211,13 +211,17 @@ function damaged(directory: string, detail: string): LoadResult {
   return { outcome: 'damaged', detail: `${directory}: ${detail}` };
 }
 
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some space',
+  EDQUOT: 'free some space',
+  EACCES: 'make it writable for root',
+  EROFS: 'make it writable for root',
+  EMFILE: 'raise the limit of open files (LimitNOFILE=)',
+  ENFILE: 'raise the limit of open files (fs.file-max)',
+};
+
 export function storeError(what: 'read' | 'write', path: string, error: unknown): HoldfastError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const remedy =
-    code === 'ENOSPC'
-      ? 'free some space'
-      : code === 'EACCES' || code === 'EROFS'
-        ? 'make it writable for root'
-        : 'see to its file system';
+  const remedy = remedies[code ?? ''] ?? 'see to its file system';
   return new HoldfastError('HF_STORE', `cannot ${what} ${path}: ${code ?? message}: ${remedy}`, { cause: error });
 }
