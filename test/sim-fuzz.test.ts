@@ -1,5 +1,5 @@
 import t from 'tap';
-import { parseSeeds } from '../src/cli/fuzz.js';
+import { parseSeeds, summary } from '../src/cli/fuzz.js';
 import { FuzzCampaign } from '../src/cli/fuzz-campaign.js';
 import { type ClusterState, type Command, emptyState, type ServiceRecord } from '../src/core/cluster-state.js';
 import type { Rule } from '../src/core/rules.js';
@@ -151,9 +151,25 @@ t.test('a campaign runs every seed once, on several threads', async (t) => {
   const sum = await campaign.run();
   t.equal(sum.seeds, 40);
   t.ok(sum.commits > 0 && sum.simulatedMs > 0);
+  t.equal(campaign.interrupted, false);
+  campaign.stop();
+  t.equal(campaign.interrupted, false, 'all was done when Ctrl-C came');
   const stopped = new FuzzCampaign({ from: 1, to: 1_000_000, jobs: 1, ...limits });
   stopped.stop();
   t.equal((await stopped.run()).seeds, 0, 'Ctrl-C');
+  t.equal(stopped.interrupted, true);
+});
+
+t.test('what a campaign ends with, in words', async (t) => {
+  const one = { seeds: 1, cpuMs: 20, simulatedMs: 3_600_000, commits: 1, declarations: 1, resets: 1, findings: [] };
+  t.strictSame(summary(one, 1, false).split('\n'), [
+    '1 seed, no violation',
+    '1.0 cluster hours, 1 commit, 1 node declared fenced, 1 reset',
+    '20.0 ms a seed',
+  ]);
+  const violation = { rule: 'outlives-bound', text: 'node1', atMs: 5 } as const;
+  const found = { ...one, seeds: 32, resets: 2, findings: [{ seed: 7, nodes: 3, violation, steps: 1, schedule: [] }] };
+  t.match(summary(found, 3_000, true), /^interrupted after 32 of 3000 seeds, 1 seed with a violation\n.*, 2 resets\n/);
 });
 
 t.test('seeds as they are typed', async (t) => {

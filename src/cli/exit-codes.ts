@@ -9,6 +9,8 @@ export const exitCodes = {
   outcomeUnknown: 4,
   unreachable: 5,
   forbidden: 6,
+  /** As shells have it for SIGINT. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
@@ -36,4 +38,5 @@ Exit codes:
   3  nothing was done: no quorum, too much under way, or what there is forbids it (a rule, a state)
   4  the outcome is unknown: the change may or may not have happened
   5  holdfastd does not answer on its socket
-  6  not allowed: changes need root or the admin group`;
+  6  not allowed: changes need root or the admin group
+  130  simulate --fuzz was interrupted before it had run all seeds`;

@@ -42,6 +42,12 @@ export class FuzzCampaign {
     return this.#sum;
   }
 
+  /** It was stopped before all seeds had been run. */
+  get interrupted(): boolean {
+    const { from, to } = this.#campaign;
+    return this.#stopped && this.#sum.seeds <= to - from;
+  }
+
   /** What is under way comes to its end; nothing more is begun. */
   stop(): void {
     this.#stopped = true;

@@ -22,7 +22,7 @@ const findingsLimit = 50;
 const msPerHour = 3_600_000;
 const highestSeed = 2 ** 48;
 
-/** Fails if a rule was broken; Ctrl-C ends it early, and what was done is told. */
+/** Fails if a rule was broken; Ctrl-C ends it early, and what was done is told: that is no success either. */
 export async function fuzz({ json, seeds, nodes, jobs }: FuzzOptions): Promise<ExitCode> {
   const { from, to } = parseSeeds(seeds);
   const progress = new Progress(to - from + 1);
@@ -42,8 +42,10 @@ export async function fuzz({ json, seeds, nodes, jobs }: FuzzOptions): Promise<E
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     const sum = await campaign.run();
-    await (json ? printJson(report(sum, from, to)) : print(summary(sum, to - from + 1)));
-    return sum.findings.length === 0 ? exitCodes.done : exitCodes.failed;
+    const { interrupted } = campaign;
+    await (json ? printJson(report(sum, { from, to, interrupted })) : print(summary(sum, to - from + 1, interrupted)));
+    if (sum.findings.length > 0) return exitCodes.failed;
+    return interrupted ? exitCodes.interrupted : exitCodes.done;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
   }
@@ -73,10 +75,10 @@ class Progress {
     if (nowMs - this.#toldMs < progressMs) return;
     this.#toldMs = nowMs;
     const perS = (seeds * 1_000) / (nowMs - this.#startedMs);
-    const found = findings.length === 0 ? '' : `, ${findings.length} violations`;
+    const found = findings.length === 0 ? '' : `, ${counted(findings.length, 'violation')}`;
     const hours = (simulatedMs / msPerHour).toFixed(1);
     process.stderr.write(
-      `${seeds} of ${this.#total} seeds, ${perS.toFixed(0)} a second, ${hours} cluster hours${found}\n`,
+      `${seeds} of ${counted(this.#total, 'seed')}, ${perS.toFixed(0)} a second, ${hours} cluster hours${found}\n`,
     );
   }
 }
@@ -88,26 +90,35 @@ function replayCommand({ seed, nodes }: FuzzFinding): string {
 function findingLines(finding: FuzzFinding): string[] {
   const { seed, violation, schedule, steps } = finding;
   const head = `violation in seed ${seed} at ${(violation.atMs / 1_000).toFixed(3)} s: ${violation.rule}: ${violation.text}`;
-  const shown = schedule.length === 0 ? [] : [`  shortened to ${schedule.length} of ${steps} steps:`];
+  const shown = schedule.length === 0 ? [] : [`  shortened to ${schedule.length} of ${counted(steps, 'step')}:`];
   return [head, `  replay: ${replayCommand(finding)}`, ...shown, ...schedule.map((line) => `  ${line}`)];
 }
 
-function summary(sum: FuzzSum, total: number): string {
+export function summary(sum: FuzzSum, total: number, interrupted: boolean): string {
   const { seeds, findings, simulatedMs, declarations, resets, commits, cpuMs } = sum;
-  const violations = findings.length === 0 ? 'no violation' : `${findings.length} seeds with a violation`;
-  const early = seeds < total ? ` of ${total}` : '';
+  const violations = findings.length === 0 ? 'no violation' : `${counted(findings.length, 'seed')} with a violation`;
+  const done = seeds < total ? `${seeds} of ${counted(total, 'seed')}` : counted(seeds, 'seed');
+  const fenced = `${counted(declarations, 'node')} declared fenced`;
   return [
-    `${seeds}${early} seeds, ${violations}`,
-    `${(simulatedMs / msPerHour).toFixed(1)} cluster hours, ${commits} commits, ${declarations} nodes declared fenced, ${resets} resets`,
+    `${interrupted ? 'interrupted after ' : ''}${done}, ${violations}`,
+    `${(simulatedMs / msPerHour).toFixed(1)} cluster hours, ${counted(commits, 'commit')}, ${fenced}, ${counted(resets, 'reset')}`,
     `${(cpuMs / Math.max(1, seeds)).toFixed(1)} ms a seed`,
   ].join('\n');
 }
 
-function report(sum: FuzzSum, from: number, to: number): object {
-  const { findings, ...figures } = sum;
+function counted(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
+}
+
+interface Course {
+  readonly from: number;
+  readonly to: number;
+  readonly interrupted: boolean;
+}
+
+function report({ findings, ...figures }: FuzzSum, course: Course): object {
   return {
-    from,
-    to,
+    ...course,
     ...figures,
     violations: findings.map((finding) => ({
       seed: finding.seed,
