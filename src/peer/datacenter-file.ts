@@ -1,6 +1,6 @@
 import type { ClusterOptions } from '../core/cluster-options.js';
-import { type Note, NoteBook, quoted } from './notes.js';
-import { parsePeerOption } from './option-names.js';
+import { type Note, NoteBook, noCounterpart, quoted } from './notes.js';
+import { parsePeerOption, peerOptions } from './option-names.js';
 
 export interface DatacenterFile {
   /** What the file says; what it does not say stays as it is. */
@@ -26,7 +26,7 @@ export function parseDatacenter(text: string, file: string): DatacenterFile {
   let options: Partial<ClusterOptions> = {};
   for (const { table, key, value, line } of entries) {
     const parsed = belongs[table]?.test(key) === true ? parsePeerOption(key, value) : null;
-    if (parsed === null) book.add('ignored', line, `${table}: ${quoted(key)} has no counterpart`);
+    if (parsed === null) book.add('ignored', line, `${table}: ${noCounterpart(key, namesIn(table))}`);
     else if ('problem' in parsed) book.add('refused', line, `${table}: ${parsed.problem}`);
     else {
       options = { ...options, ...parsed.changes };
@@ -39,6 +39,10 @@ export function parseDatacenter(text: string, file: string): DatacenterFile {
 /** The options of each table that is read. */
 const belongs: Readonly<Record<string, RegExp>> = { crs: /^ha(-|$)/, ha: /^(shutdown_policy|freeze-limit)$/ };
 const tables: readonly string[] = Object.keys(belongs);
+
+function namesIn(table: string): string[] {
+  return Object.keys(peerOptions).filter((name) => belongs[table]?.test(name));
+}
 
 function entriesOfLines(text: string, book: NoteBook): Entry[] {
   return text.split('\n').flatMap((raw, at) => {

@@ -1,3 +1,5 @@
+import { nearestName } from '../core/nearest-name.js';
+
 /** What is to be said about a file of the peer that was read. */
 
 /**
@@ -27,6 +29,12 @@ export class NoteBook {
   add(kind: NoteKind, line: number, text: string): void {
     this.notes.push({ file: this.#file, line, kind, text });
   }
+}
+
+/** Of a setting that is not known. @param known names that it may have been meant to be */
+export function noCounterpart(name: string, known: Iterable<string>): string {
+  const near = nearestName(name, known);
+  return `${quoted(name)} has no counterpart${near === undefined ? '' : `: did you mean ${near}?`}`;
 }
 
 /** Text of a file within a sentence: short, and on one line. */

@@ -1,6 +1,6 @@
 import { limits } from '../core/cluster-state.js';
 import type { NodePriority } from '../core/rules.js';
-import { type NoteBook, quoted } from './notes.js';
+import { type NoteBook, noCounterpart, quoted } from './notes.js';
 import type { Property, Section } from './section-file.js';
 
 const longestComment = 4_096;
@@ -102,7 +102,8 @@ export class SectionReader {
   finish(): void {
     if (!this.ok) return;
     for (const { key, line } of this.#section.properties) {
-      if (!this.#read.has(key)) this.#book.add('ignored', line, `${this.name}: ${quoted(key)} has no counterpart`);
+      if (this.#read.has(key)) continue;
+      this.#book.add('ignored', line, `${this.name}: ${noCounterpart(key, this.#read)}`);
     }
   }
 
