@@ -8,25 +8,30 @@ const json = args.includes('--json');
 const verbose = args.includes('--verbose');
 const directories = args.filter((arg) => !arg.startsWith('--'));
 const unknown = args.find((arg) => arg.startsWith('--') && arg !== '--json' && arg !== '--verbose');
-if (directories.length === 0 || unknown !== undefined) {
+if (directories.length === 0 || directories.includes('') || unknown !== undefined) {
   console.error(unknown === undefined ? usage : `there is no option ${unknown}; ${usage}`);
   process.exit(2);
 }
+
+// Who reads no further (`| head -1`) has no use for the rest of the text, but the exit code still is to be true.
+process.stdout.on('error', (error) => {
+  if (error.code === 'EPIPE') return;
+  console.error(`scenarios: the output cannot be written (${error.code}): write it elsewhere`);
+  process.exit(1);
+});
 
 const words = { differs: 'DIFFERS', failed: 'FAILED' };
 const results = [];
 const startedMs = performance.now();
 const startedCpu = process.cpuUsage();
 try {
-  for (const directory of directories) {
-    for await (const result of runScenarios(directory)) {
-      results.push(result);
-      if (!json) say(result);
-    }
+  for await (const result of runScenarios(directories)) {
+    results.push(result);
+    if (!json) say(result);
   }
 } catch (error) {
   console.error(`scenarios: ${error.code === undefined ? error.stack : error.message}`);
-  process.exit(1);
+  process.exit(error.code === 'HF_ARGUMENT' ? 2 : 1);
 }
 const wallMs = Math.round(performance.now() - startedMs);
 const { user, system } = process.cpuUsage(startedCpu);
@@ -44,12 +49,13 @@ const totals = {
 if (json) console.log(JSON.stringify({ totals, results }, null, 2));
 else {
   const { scenarios, asExpected, onPurpose, differ, failed } = totals;
+  const ran = `${scenarios} ${scenarios === 1 ? 'scenario' : 'scenarios'}`;
   console.log(
-    `${scenarios} scenarios: ${asExpected} as expected, ${onPurpose} differ on purpose, ${differ} differ, ${failed} failed`,
+    `${ran}: ${asExpected} as expected, ${differing(onPurpose)} on purpose, ${differing(differ)}, ${failed} failed`,
   );
   console.log(`${totals.simulatedS} simulated seconds in ${wallMs} ms (${totals.cpuMs} ms of CPU)`);
 }
-process.exitCode = differs() ? 1 : 0;
+process.exitCode = totals.differ > 0 || totals.failed > 0 ? 1 : 0;
 
 function say({ scenario, verdict, problems, difference }) {
   const why = verdict === 'differs on purpose' ? `: ${difference.why}` : '';
@@ -57,7 +63,6 @@ function say({ scenario, verdict, problems, difference }) {
   for (const problem of problems) console.log(`    ${problem}`);
 }
 
-/** A directory without a scenario is a mistake, and not a success. */
-function differs() {
-  return totals.differ > 0 || totals.failed > 0 || totals.scenarios === 0;
+function differing(count) {
+  return `${count} ${count === 1 ? 'differs' : 'differ'}`;
 }

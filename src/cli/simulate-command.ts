@@ -69,6 +69,9 @@ async function simulate(directory: string | undefined, options: SimulateFlags, j
   if (directory === undefined) {
     throw new HoldfastError('HF_ARGUMENT', 'simulate needs a directory, or --fuzz: see "holdfast simulate --help"');
   }
+  if (directory === '') {
+    throw new HoldfastError('HF_ARGUMENT', 'the name of the directory is empty: give one, or "." for this one');
+  }
   const { initDirectory, simulateDirectory } = await import('./simulate.js');
   return options.init === true ? initDirectory(directory, json) : simulateDirectory(directory, { json, seed });
 }

@@ -4,7 +4,7 @@ import { readScenario } from '../sim/scenario-directory.js';
 import { createScenario } from '../sim/scenario-example.js';
 import { type SimulationLine, simulate } from '../sim/simulate.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
-import { paintFor, print, printJson } from './output.js';
+import { paintFor, print, printJson, warn } from './output.js';
 import type { Paint } from './render.js';
 
 /** `holdfast simulate`: no agent is asked, nothing outside the directory is touched. */
@@ -20,6 +20,8 @@ export async function simulateDirectory(directory: string, { json, seed }: Simul
   const scenario = await readScenario(directory);
   const paint = paintFor(process.stdout);
   const outcome = await simulate(scenario, json ? { seed } : { seed, log: (line) => show(line, paint) });
+  // Those who read the course have read the notes at its beginning.
+  if (json) for (const note of scenario.notes) warn(note);
   if (json) await printJson(outcome);
   else await print(summary(outcome));
   return outcome.violations.length === 0 ? exitCodes.done : exitCodes.failed;
@@ -35,14 +37,16 @@ function show({ level, second, source, text }: SimulationLine, paint: Paint): vo
   process.stdout.write(`${painted} ${String(second).padStart(6)} ${source.padStart(16)}: ${text}\n`);
 }
 
-function summary({ end, services, fenced, reset, violations }: ScenarioOutcome): string {
-  const lines = Object.entries(services).map(([sid, { node, state, running }]) => {
-    const truth = running.length === 0 ? 'runs nowhere' : `runs on ${running.join(' and ')}`;
+function summary({ end, services, fenced, reset, violations, unmanaged }: ScenarioOutcome): string {
+  const lines = Object.entries(services).map(([sid, { node, state, running, reason }]) => {
+    const where = running.length === 0 ? 'runs nowhere' : `runs on ${running.join(' and ')}`;
+    const truth = reason === undefined ? where : `${where}: ${reason}`;
     return `  ${sid.padEnd(10)} ${(node ?? '-').padEnd(10)} ${state.padEnd(12)} ${truth}`;
   });
   return [
     '',
     `end after ${end} simulated seconds`,
+    ...(unmanaged.length === 0 ? [] : ['  no manager has ever led: services are shown as they were configured']),
     ...lines,
     `  fenced: ${fenced.join(' ') || 'nobody'}; reset: ${reset.join(' ') || 'nobody'}`,
     ...violations.map((text) => `  violation: ${text}`),

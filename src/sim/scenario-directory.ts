@@ -1,11 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ClusterOptions } from '../core/cluster-options.js';
 import { type ClusterState, emptyState } from '../core/cluster-state.js';
 import { cycleThrough } from '../core/dependencies.js';
 import { HoldfastError } from '../core/errors.js';
-import { nodeNamePattern } from '../core/names.js';
 import { parseDatacenter } from '../peer/datacenter-file.js';
 import { parseGroups } from '../peer/groups-file.js';
 import type { Note } from '../peer/notes.js';
@@ -13,17 +12,22 @@ import { parseRules } from '../peer/rules-file.js';
 import type { ServiceLoad } from '../ports/load-meter.js';
 import type { Scenario, ScenarioNode } from './scenario.js';
 import { CommandProblem, parseCommand, type ScenarioCommand } from './scenario-commands.js';
+import { causeOf, fileProblem, parseScenarioJson, readScenarioText } from './scenario-file.js';
+import {
+  commandLists,
+  dynamicStats,
+  hardware,
+  limits,
+  managerStatus,
+  running,
+  services,
+  staticStats,
+} from './scenario-formats.js';
 import { additionOf, initialState, type PeerService, roundOf } from './scenario-initial.js';
+import { ruleNotes, unknownSettings, unknownTables } from './scenario-notes.js';
 
 /** Reads a working directory in the format of the peer's simulator. */
 
-const limits = {
-  nodes: 64,
-  services: 2_000,
-  lists: 1_000,
-  commandsPerList: 1_000,
-  fileBytes: 8 * 1024 * 1024,
-} as const;
 /** What a node has, and what a service may use and uses, if nobody says. */
 const nodeDefaults = { cpus: 24, memoryBytes: 128 * 1024 ** 3 };
 const serviceDefaults: ServiceLoad = {
@@ -33,79 +37,10 @@ const serviceDefaults: ServiceLoad = {
   memoryBytes: 2 * 1024 ** 3,
 };
 
-const flag = z
-  .union([z.boolean(), z.literal([0, 1, '0', '1'])])
-  .transform((value) => value === true || Number(value) === 1);
-const count = (most: number) =>
-  z
-    .union([z.number(), z.string().regex(/^-?\d{1,6}$/)])
-    .transform(Number)
-    .pipe(z.int().min(-most).max(most));
-const onOff = z.enum(['on', 'off']);
-const amount = z
-  .union([z.number(), z.string().regex(/^\d{1,18}(\.\d+)?$/)])
-  .transform(Number)
-  .pipe(z.number().min(0));
-const nodeName = z.string().regex(nodeNamePattern, 'is not a name of a node');
-const sid = z
-  .string()
-  .regex(/^(vm|ct|fa):[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'is not written vm:NAME, ct:NAME or fa:NAME');
-const sids = z.array(sid).max(32);
-
-const commandLists = z.array(z.array(z.string().max(1_024)).max(limits.commandsPerList)).max(limits.lists);
-const hardware = z.record(
-  nodeName,
-  z.looseObject({
-    power: onOff.default('off'),
-    network: onOff.default('off'),
-    maxcpu: amount.optional(),
-    maxmem: amount.optional(),
-  }),
-);
-const services = z.record(
-  sid,
-  z.looseObject({
-    node: nodeName,
-    state: z.enum(['started', 'stopped', 'disabled', 'ignored', 'enabled', 'request_stop']).default('disabled'),
-    max_restart: count(100).default(1),
-    max_relocate: count(100).default(1),
-    failback: flag.default(true),
-    'auto-rebalance': flag.default(true),
-    group: z.string().nullable().default(null),
-    lock: z.string().nullable().default(null),
-    comment: z.string().max(4_096).default(''),
-    // What the peer has not.
-    priority: count(1_000).default(0),
-    requires: sids.default([]),
-    after: sids.default([]),
-  }),
-);
-const managerStatus = z.looseObject({
-  service_status: z
-    .record(
-      z.string(),
-      z.looseObject({
-        state: z.string(),
-        node: z.string().optional(),
-        target: z.string().nullable().optional(),
-        failed_nodes: z.array(z.string()).nullable().optional(),
-        maintenance_node: z.string().nullable().optional(),
-      }),
-    )
-    .default({}),
-  node_request: z.record(z.string(), z.looseObject({ maintenance: z.unknown() })).default({}),
-});
-const staticStats = z.record(z.string(), z.looseObject({ maxcpu: amount.optional(), maxmem: amount.optional() }));
-const dynamicStats = z.record(z.string(), z.looseObject({ cpu: amount.optional(), mem: amount.optional() }));
-const running = z.record(z.string(), z.unknown());
-
 /** A round of the peer's manager. */
 const realRoundS = 10;
 
 type Configured = z.infer<typeof services>;
-
-/** Settings that are known and say nothing here. */
-const silent = new Set(['cfs', 'pve-manager-version', 'uid']);
 
 /** @throws HoldfastError HF_ARGUMENT, with file and place, if a file is missing or malformed */
 export async function readScenario(directory: string): Promise<Scenario> {
@@ -126,9 +61,9 @@ class Reader {
     if (nodeIds.size === 0 || nodeIds.size > limits.nodes) {
       throw this.#problem('hardware_status', `it must have 1 to ${limits.nodes} nodes, not ${nodeIds.size}`);
     }
-    this.#noteUnknown('hardware_status', hardware, machines);
+    this.#notes.push(...unknownSettings('hardware_status', hardware, machines));
     const configured = await this.#json('service_config', services, {});
-    this.#noteUnknown('service_config', services, configured);
+    this.#notes.push(...unknownSettings('service_config', services, configured));
     const status = await this.#json('manager_status', managerStatus, { service_status: {}, node_request: {} });
     const loads = await this.#loads();
     const initial = await this.#state(nodeIds, configured, status, loads);
@@ -164,6 +99,10 @@ class Reader {
   async #loads(): Promise<Map<string, ServiceLoad>> {
     const fixed = await this.#json('static_service_stats', staticStats, {});
     const used = await this.#json('dynamic_service_stats', dynamicStats, {});
+    this.#notes.push(
+      ...unknownSettings('static_service_stats', staticStats, fixed),
+      ...unknownSettings('dynamic_service_stats', dynamicStats, used),
+    );
     const loads = new Map<string, ServiceLoad>();
     for (const each of new Set([...Object.keys(fixed), ...Object.keys(used)])) {
       loads.set(each, {
@@ -182,10 +121,12 @@ class Reader {
     status: z.infer<typeof managerStatus>,
     loads: ReadonlyMap<string, ServiceLoad>,
   ): Promise<ClusterState> {
-    const options = parseDatacenter((await this.#text('datacenter.cfg')) ?? '', 'datacenter.cfg');
+    const datacenter = (await this.#text('datacenter.cfg')) ?? '';
+    const options = parseDatacenter(datacenter, 'datacenter.cfg');
     const rules = parseRules((await this.#text('rules_config')) ?? '', 'rules_config');
     const groups = parseGroups((await this.#text('groups')) ?? '', 'groups');
     for (const note of [...options.notes, ...rules.notes, ...groups.notes]) this.#take(note);
+    this.#notes.push(...unknownTables(datacenter));
     const state = emptyState();
     for (const { rule } of rules.rules) state.rules[rule.id] = rule;
     for (const { group } of groups.groups) state.groups[group.name] = group;
@@ -198,6 +139,7 @@ class Reader {
       note: (text) => this.#notes.push(text),
     });
     this.#checkDependencies(state);
+    this.#notes.push(...ruleNotes(state, [...nodeIds.keys()]));
     return state;
   }
 
@@ -263,61 +205,25 @@ class Reader {
     this.#notes.push(`${file}${line > 0 ? `:${line}` : ''}: ${text}`);
   }
 
-  /** A setting that a later version of the peer may have is no reason to refuse the rest. */
-  #noteUnknown(file: string, schema: { readonly valueType: z.ZodType }, all: Readonly<Record<string, object>>): void {
-    const known = schema.valueType instanceof z.ZodObject ? Object.keys(schema.valueType.shape) : [];
-    for (const [name, settings] of Object.entries(all)) {
-      for (const key of Object.keys(settings)) {
-        if (!known.includes(key) && !silent.has(key)) this.#notes.push(`${file}: ${name}.${key} has no counterpart`);
-      }
-    }
-  }
-
-  /** @param otherwise what a file that is not there amounts to; null: it has to be there */
+  /** @param otherwise what a file that is not there, or empty, amounts to; null: it has to be there, and say something */
   async #json<Schema extends z.ZodType>(
     file: string,
     schema: Schema,
     otherwise: z.infer<Schema> | null,
   ): Promise<z.infer<Schema>> {
     const text = await this.#text(file);
-    if (text === null || text.trim() === '') {
-      if (otherwise === null) throw this.#problem(file, 'it is missing');
-      return otherwise;
-    }
-    const parsed = schema.safeParse(this.#parse(file, text));
-    if (parsed.success) return parsed.data;
-    const [issue] = parsed.error.issues;
-    const place = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.map(placeOf).join('.')}: `;
-    throw this.#problem(file, `${place}${issue?.message ?? 'it is malformed'}`);
+    if (text !== null && text.trim() !== '') return parseScenarioJson(this.#directory, file, text, schema);
+    if (otherwise !== null) return otherwise;
+    const what = text === null ? 'is missing' : 'is empty';
+    throw this.#problem(file, `it ${what}: write one, or let 'holdfast simulate --init' make a new directory`);
   }
 
-  #parse(file: string, text: string): unknown {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const [, position] = /at position (\d+)/.exec(message) ?? [];
-      const line = position === undefined ? '' : `:${text.slice(0, Number(position)).split('\n').length}`;
-      throw this.#problem(`${file}${line}`, `it is not JSON: ${message}`);
-    }
-  }
-
-  /** Null: there is no such file. */
-  async #text(file: string): Promise<string | null> {
-    const path = join(this.#directory, file);
-    try {
-      const text = await readFile(path, 'utf8');
-      if (text.length > limits.fileBytes) throw this.#problem(file, `it has more than ${limits.fileBytes} bytes`);
-      return text;
-    } catch (error) {
-      if (isMissing(error)) return null;
-      if (error instanceof HoldfastError) throw error;
-      throw this.#problem(file, error instanceof Error ? error.message : String(error));
-    }
+  #text(file: string): Promise<string | null> {
+    return readScenarioText(this.#directory, file);
   }
 
   #problem(place: string, text: string): HoldfastError {
-    return new HoldfastError('HF_ARGUMENT', `${join(this.#directory, place)}: ${text}`);
+    return fileProblem(this.#directory, place, text);
   }
 }
 
@@ -331,15 +237,6 @@ function notedIn({ service_status }: z.infer<typeof managerStatus>): Scenario['n
 function inRounds(options: ClusterOptions, nodes: number): ClusterOptions {
   const rounds = options.autoRebalanceHoldS / realRoundS;
   return { ...options, autoRebalanceHoldS: Math.round(rounds * roundOf(nodes)) };
-}
-
-/** Elements of lists count from one, as people do. */
-function placeOf(part: PropertyKey): string {
-  return typeof part === 'number' ? `element ${part + 1}` : String(part);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 function isTrue(value: unknown): boolean {
@@ -360,8 +257,8 @@ function nodeIdsOf(names: readonly string[]): Map<string, number> {
 
 /** Directories at or below this one that hold a scenario, sorted. */
 export async function findScenarios(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch((error: Error) => {
-    throw new HoldfastError('HF_ARGUMENT', `cannot look for scenarios in ${directory}: ${error.message}`);
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+    throw new HoldfastError('HF_ARGUMENT', `cannot look for scenarios in ${directory}: ${causeOf(error)}`);
   });
   if (entries.some((entry) => entry.name === 'cmdlist')) return [directory];
   const below = entries

@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { HoldfastError } from '../core/errors.js';
+import { causeOf, codeOf } from './scenario-file.js';
 
 /** A directory to play with: three nodes, six VMs, and a node that loses its network. */
 
@@ -62,11 +63,11 @@ node-affinity: prefers-node3
 
 /**
  * Writes it, and returns the names of the files.
- * @throws HoldfastError HF_EXISTS if there is something in the directory already
+ * @throws HoldfastError HF_EXISTS if there is something in the directory already; HF_OUTPUT if it cannot be written
  */
 export async function createScenario(directory: string): Promise<string[]> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     if ((await readdir(directory)).length > 0) {
       throw new HoldfastError('HF_EXISTS', `${directory} is not empty: name a new directory`);
     }
@@ -74,8 +75,21 @@ export async function createScenario(directory: string): Promise<string[]> {
     for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text, { flag: 'wx' });
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new HoldfastError('HF_ARGUMENT', `cannot make a scenario in ${directory}: ${why}`);
+    const why = codeOf(error) === 'ENOENT' ? 'nothing can be made there: choose another place' : causeOf(error);
+    throw new HoldfastError('HF_OUTPUT', `no scenario can be made in ${directory}: ${why}`);
   }
   return Object.keys(files);
+}
+
+/** With those above it. Not mkdir's own `recursive`: in Node 20 that never ends where nothing can be made, as in /proc. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    const parent = dirname(directory);
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || parent === directory) throw error;
+    await makeDirectory(parent);
+    await mkdir(directory);
+  }
 }

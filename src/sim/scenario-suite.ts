@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
 import { HoldfastError } from '../core/errors.js';
 import type { ScenarioOutcome } from './scenario.js';
 import { type Difference, differences, type OtherOutcome } from './scenario-differences.js';
 import { findScenarios, readScenario } from './scenario-directory.js';
+import { fileProblem, parseScenarioJson, readScenarioText } from './scenario-file.js';
+import { expectation } from './scenario-formats.js';
 import { simulate } from './simulate.js';
 
 /** Runs scenarios and compares what they end with. */
@@ -35,21 +34,24 @@ export interface ScenarioResult {
   readonly outcome: ScenarioOutcome | null;
 }
 
-const expectation = z.object({
-  services: z.record(
-    z.string(),
-    z.object({ node: z.string().nullable(), state: z.string(), running: z.array(z.string()).optional() }),
-  ),
-  fenced: z.array(z.string()),
-  reset: z.array(z.string()),
-});
-
-/** Of all scenarios at or below a directory, as they end. */
+/**
+ * Of all scenarios at or below the directories, as they end.
+ * @throws HoldfastError HF_ARGUMENT before any is run, if there is none below one of the directories
+ */
 export async function* runScenarios(
-  directory: string,
+  directories: readonly string[],
   table: readonly Difference[] = differences,
 ): AsyncGenerator<ScenarioResult> {
-  for (const each of await findScenarios(directory)) yield await runScenario(each, table);
+  const found: string[] = [];
+  for (const directory of directories) found.push(...(await scenariosBelow(directory)));
+  for (const each of found) yield await runScenario(each, table);
+}
+
+async function scenariosBelow(directory: string): Promise<string[]> {
+  const found = await findScenarios(directory);
+  if (found.length > 0) return found;
+  const text = `there is no scenario in ${directory}: one is a directory that has a cmdlist`;
+  throw new HoldfastError('HF_ARGUMENT', text);
 }
 
 export async function runScenario(directory: string, table: readonly Difference[]): Promise<ScenarioResult> {
@@ -67,15 +69,11 @@ export async function runScenario(directory: string, table: readonly Difference[
 }
 
 async function readExpectation(directory: string): Promise<Expectation> {
-  const file = join(directory, 'expect.json');
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new HoldfastError('HF_ARGUMENT', `cannot read what the scenario is to end with: ${error.message}`);
-  });
-  try {
-    return expectation.parse(JSON.parse(text));
-  } catch (error) {
-    throw new HoldfastError('HF_ARGUMENT', `${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const file = 'expect.json';
+  const text = await readScenarioText(directory, file);
+  if (text !== null && text.trim() !== '') return parseScenarioJson(directory, file, text, expectation);
+  const what = text === null ? 'is missing' : 'is empty';
+  throw fileProblem(directory, file, `it ${what}: write there what the scenario is to end with`);
 }
 
 /** Whether it ends as the peer does, or as the table says. */
@@ -104,8 +102,10 @@ export function judge(
 
 function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOutcome): string[] {
   const { services = {} } = other;
+  // Of what no manager has taken up, the peer says nothing.
+  const isUnsaid = (sid: string): boolean => outcome.unmanaged.includes(sid) && expected.services[sid] === undefined;
   const sids = new Set([
-    ...Object.keys(outcome.services),
+    ...Object.keys(outcome.services).filter((sid) => !isUnsaid(sid)),
     ...Object.keys(expected.services),
     ...Object.keys(services).filter((sid) => sid !== '*'),
   ]);

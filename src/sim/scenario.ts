@@ -19,7 +19,7 @@ export interface Scenario {
   readonly loads: ReadonlyMap<string, ServiceLoad>;
   /** Locks of guests, by sid. */
   readonly locks: ReadonlyMap<string, string>;
-  /** What has no counterpart here, or another meaning; a sentence each. */
+  /** What has no counterpart here, or another meaning, or names what is not there; a sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -45,6 +45,10 @@ export interface ScenarioOutcome {
   readonly reset: readonly string[];
   /** Breaches of the rules that must never be broken; a sentence each. */
   readonly violations: readonly string[];
+  /** Services that no manager has taken up, for none has ever led: they stand in `services` as they were configured. */
+  readonly unmanaged: readonly string[];
+  /** What has no counterpart here, or another meaning, or names what is not there; a sentence each. */
+  readonly notes: readonly string[];
 }
 
 export interface ScenarioService {
@@ -53,4 +57,6 @@ export interface ScenarioService {
   readonly state: string;
   /** Where it truly runs. */
   readonly running: readonly string[];
+  /** Why it does not run though it is to, or is in error; absent: it is as it should be. */
+  readonly reason?: string;
 }

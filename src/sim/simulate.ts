@@ -7,6 +7,7 @@ import type { Entry } from '../core/messages.js';
 import type { Scenario, ScenarioOutcome, ScenarioService } from './scenario.js';
 import type { ScenarioCommand } from './scenario-commands.js';
 import { fenceBoundMs, initialIndex, roundOf } from './scenario-initial.js';
+import { reasonsIn } from './scenario-reasons.js';
 import { World } from './world.js';
 import type { LogLine, TruthChange } from './world-options.js';
 
@@ -115,22 +116,36 @@ class Simulation {
 
   #outcome(): ScenarioOutcome {
     const { resets, violations } = this.#world;
-    const services: Record<string, ScenarioService> = {};
-    for (const [sid, { node, state }] of [...this.#view()].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      services[sid] = { node, state, running: this.#world.where(sid).map(({ name }) => name) };
-    }
     return {
       end: Math.round(this.#nowS),
-      services,
+      services: this.#services(),
       fenced: inOrder(this.#proofs.filter(({ gaveAway }) => gaveAway)),
       reset: inOrder(resets),
       violations: violations.map(({ rule, text }) => `${rule}: ${text}`),
+      unmanaged: this.#wasManaged ? [] : [...this.#tracked().keys()].filter((sid) => !this.#scenario.noted.has(sid)),
+      notes: this.#scenario.notes,
     };
   }
 
-  /** The manager's, once there has been one. */
-  #view(): Scenario['noted'] {
-    if (this.#world.trueLog.length === 0) return this.#scenario.noted;
+  /** As the manager has them; as an earlier one has noted them, or else as they were configured, if none has led. */
+  #services(): ScenarioOutcome['services'] {
+    const reasonOf = reasonsIn(this.#world);
+    const view = new Map([...this.#tracked(), ...(this.#wasManaged ? [] : this.#scenario.noted)]);
+    const services: Record<string, ScenarioService> = {};
+    for (const [sid, seen] of [...view].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const running = this.#world.where(sid).map(({ name }) => name);
+      const record = this.#world.state.services[sid];
+      const reason = record === undefined ? null : reasonOf(record);
+      services[sid] = { ...seen, running, ...(reason === null ? {} : { reason }) };
+    }
+    return services;
+  }
+
+  get #wasManaged(): boolean {
+    return this.#world.trueLog.length > 0;
+  }
+
+  #tracked(): Scenario['noted'] {
     const tracked = Object.values(this.#world.state.services).filter(({ state }) => state !== 'ignored');
     return new Map(
       tracked.map(({ sid, nodeId, state }) => [sid, { node: nodeId === null ? null : this.#nameOf(nodeId), state }]),
