@@ -14,7 +14,8 @@ const here = (name) => fileURLToPath(new URL(`./bench-keeper.d/${name}`, import.
 const emulatorProgram = fileURLToPath(new URL('../build/Release/watchdog-emulator', import.meta.url));
 /** The shortest that the keeper takes: the more pets, the more a quantile of them says. */
 const petIntervalMs = 50;
-const stuckClients = 1_000;
+const askingClients = 1_000;
+const countClientsMs = 500;
 /** The aims of the design, where the kernel grants SCHED_FIFO. */
 const aims = { p999Ms: 1, maxMs: 10 };
 const pageBytes = 4_096;
@@ -38,16 +39,21 @@ class Run {
     writeFileSync(join(this.#folder, 'machine.pid'), `${machine.pid}\n`);
     writeFileSync(join(this.#folder, 'allocations'), Buffer.alloc(pageBytes));
     const emulator = join(this.#folder, 'watchdog');
-    this.#spawn(emulatorProgram, ['--socket', emulator, '--machine-pid-file', join(this.#folder, 'machine.pid')]);
+    const emulating = [emulatorProgram, '--socket', emulator, '--machine-pid-file', join(this.#folder, 'machine.pid')];
+    // It stands for hardware, which no load makes slower.
+    this.#spawn(
+      ...(realtimeIsGranted() ? ['chrt', ['--fifo', '30', ...emulating]] : [emulating[0], emulating.slice(1)]),
+    );
     const socket = join(this.#folder, 'socket');
     const petter = await this.#petter(emulator, socket, load === 'javascript');
     this.#processes.push(...loads[load]());
-    const clients = load === 'clients' ? await this.#stick(socket) : null;
+    if (load === 'clients') await this.#stick(socket);
     await sleep(1_000);
     const before = { ...(await ask(petter)), ...this.#costs(petter.pid) };
+    const kept = load === 'clients' ? countConnections(socket) : null;
     await sleep(minutes * 60_000);
     const after = { ...(await ask(petter)), ...this.#costs(petter.pid) };
-    return { load, clients, ...figures(before, after) };
+    return { load, clients: kept?.(), ...figures(before, after) };
   }
 
   #spawn(command, args) {
@@ -73,15 +79,15 @@ class Run {
     return library;
   }
 
-  /** Clients that send half a request and then nothing; how many the socket keeps. */
+  /** Clients that send half a request and then nothing. */
   async #stick(path) {
-    for (let number = 0; number < stuckClients; number++) {
+    for (let number = 0; number < askingClients; number++) {
       const client = createConnection(path, () => client.write('GET /v1/status HTT'));
       client.on('error', () => undefined);
       this.#sockets.push(client);
       if (number % 50 === 49) await sleep(20);
     }
-    // Who is turned away comes again: the crowd stays as large as it is.
+    // Who is turned away comes again: the crowd that asks stays as large as it is.
     const again = setInterval(() => {
       for (const [index, client] of this.#sockets.entries()) {
         if (!client.destroyed) continue;
@@ -92,7 +98,6 @@ class Run {
     }, 200);
     again.unref();
     this.#sockets.push({ destroy: () => clearInterval(again), destroyed: false });
-    return stuckClients;
   }
 
   #costs(pid) {
@@ -112,6 +117,28 @@ class Run {
     for (const child of this.#processes) child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Looks again and again how many connections of the socket are accepted; the function returned ends that and tells. */
+function countConnections(path) {
+  const counts = [];
+  const count = () => counts.push(acceptedOn(path));
+  const timer = setInterval(count, countClientsMs);
+  count();
+  return () => {
+    clearInterval(timer);
+    return { asking: askingClients, keptLeast: Math.min(...counts), keptMost: Math.max(...counts) };
+  };
+}
+
+/** Of /proc/net/unix: state 03 is connected, and has a file in the server; who waits to be accepted has 02. */
+function acceptedOn(path) {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return lines.filter((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[5] === '03').length;
+}
+
+function realtimeIsGranted() {
+  return spawnSync('chrt', ['--fifo', '30', 'true'], { stdio: 'ignore' }).status === 0;
 }
 
 async function until(holds, what) {
@@ -157,6 +184,12 @@ function print(run) {
     `${run.load.padEnd(12)}${ms(run.p50Ms)}${ms(run.p999Ms)}${ms(run.maxMs)}${String(run.pets).padStart(9)}` +
       `${run.wakeupsPerS.toFixed(1).padStart(10)}${run.cpuPercent.toFixed(2).padStart(8)}${String(run.allocations).padStart(13)}  ${verdict}\n`,
   );
+  if (run.clients !== undefined) {
+    const { asking, keptLeast, keptMost } = run.clients;
+    process.stdout.write(
+      `${''.padEnd(12)}${asking} clients asked, the socket kept ${keptLeast} to ${keptMost} of them at a time\n`,
+    );
+  }
 }
 
 function parseArguments() {
