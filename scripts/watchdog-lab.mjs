@@ -24,6 +24,8 @@ import { runValidation } from './qemu/validate-part.mjs';
 import { Workshop } from './qemu/workshop.mjs';
 
 const setup = fileURLToPath(new URL('setup', import.meta.url));
+/** Nothing was tried: this machine cannot have the guests. As automake's and meson's tests say that they were skipped. */
+const skipped = 77;
 /** The whole lab; whatever hangs, it ends. */
 const limitMs = 3 * 3_600_000;
 const known = { drivers: [...drivers, neverResets].map(({ name }) => name), cases: cases.map(({ name }) => name) };
@@ -41,9 +43,16 @@ function say(sentence) {
   process.stdout.write(`watchdog-lab: ${sentence}\n`);
 }
 
-function fail(sentence) {
+function fail(sentence, code = 1) {
   process.stderr.write(`watchdog-lab: ${sentence}\n`);
-  process.exit(1);
+  process.exit(code);
+}
+
+/** Downloads, installs and builds what the guests are made of. */
+async function prepare() {
+  if (process.arch !== 'x64') throw new Error(`the guests are x86-64 machines, and this is ${process.arch}`);
+  installMissing(say);
+  return prepareImages(say);
 }
 
 /** Nothing is left behind, however the lab ends. */
@@ -63,11 +72,10 @@ async function main() {
   const options = readArguments();
   if (options === null)
     return process.stdout.write(`${usage}\n\nDrivers: ${known.drivers.join(', ')}\nCases: ${known.cases.join(', ')}\n`);
-  if (process.getuid() !== 0) fail('this needs root, to install packages and to build the guests');
+  if (process.getuid() !== 0) fail('this needs root, to install packages and to build the guests', skipped);
   if (spawnSync(setup, { stdio: 'inherit' }).status !== 0) process.exit(1);
   const startedMs = performance.now();
-  installMissing(say);
-  const images = await prepareImages(say);
+  const images = await prepare().catch((error) => fail(`there can be no guests here: ${error.message}`, skipped));
   const { accel, why } = await chooseAccelerator(options.accel, images);
   say(`guests run with ${accel.toUpperCase()}: ${why}`);
   const workshop = new Workshop(images, accel);

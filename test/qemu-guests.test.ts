@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 
 /** What the QEMU lab gives to its guests, and what it is told on its command line. */
@@ -106,6 +107,73 @@ t.test('commands are answered each by its own output, and none outlives a reset'
   await t.rejects(two, /'b' ended with 3: y/);
   control.abandon('node1 was reset');
   await t.rejects(three, /node1 was reset/);
+});
+
+const guestModule = new URL('../../scripts/qemu/guest.mjs', import.meta.url).href;
+
+/** A lab of its own process with one guest, whose QEMU is `body`; what QEMU left in `directory` is its pid. */
+function labWith(directory: string, body: string) {
+  writeFileSync(join(directory, 'qemu-system-x86_64'), `#!/usr/bin/python3\n${body}`, { mode: 0o755 });
+  const machine = { driver: drivers[0], accel: 'tcg', images: {}, disk: 'disk' };
+  const program = `
+import { Guest } from ${JSON.stringify(guestModule)};
+const guest = new Guest('node1', ${JSON.stringify(directory)});
+await guest.start(${JSON.stringify(machine)}).catch(({ message }) => process.stdout.write(message));
+setInterval(() => undefined, 1_000);
+`;
+  const env = { ...process.env, PATH: `${directory}:${process.env.PATH}` };
+  const args = ['--input-type=module', '--eval', program];
+  return spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+const notesPid = (directory: string) => `
+import os, time, socket, sys
+with open(${JSON.stringify(join(directory, 'pid.new'))}, 'w') as file: file.write(str(os.getpid()))
+os.rename(${JSON.stringify(join(directory, 'pid.new'))}, ${JSON.stringify(join(directory, 'pid'))})
+`;
+
+/** Opens every port as QEMU would, and refuses each command. */
+const refusing = (directory: string) => `
+listeners = []
+for name in ['console', 'control', 'observer', 'witness', 'qmp']:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(${JSON.stringify(directory)}, name))
+    listener.listen()
+    listeners.append(listener)
+qmp = [listener.accept()[0] for listener in listeners][-1]
+qmp.recv(4096)
+qmp.send(b'{"error": {"desc": "no"}}\\n')
+time.sleep(600)
+`;
+
+async function comesTrue(holds: () => boolean): Promise<boolean> {
+  for (let attempt = 0; attempt < 500 && !holds(); attempt++) await sleep(20);
+  return holds();
+}
+
+t.test('no guest outlives its lab, not even one that is killed', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'qemu-killed-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const lab = labWith(dir, `${notesPid(dir)}time.sleep(600)\n`);
+  t.ok(await comesTrue(() => existsSync(join(dir, 'pid'))), 'the guest runs');
+  const guest = `/proc/${readFileSync(join(dir, 'pid'), 'utf8')}`;
+  t.ok(existsSync(guest));
+  lab.kill('SIGKILL');
+  t.ok(await comesTrue(() => !existsSync(guest)));
+});
+
+t.test('a guest that cannot be started is ended', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'qemu-refuses-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const lab = labWith(dir, notesPid(dir) + refusing(dir));
+  t.teardown(() => lab.kill('SIGKILL'));
+  let said = '';
+  lab.stdout.on('data', (text) => {
+    said += text;
+  });
+  t.ok(await comesTrue(() => said !== ''), said);
+  t.match(said, /QEMU refuses qmp_capabilities: no/);
+  t.notOk(existsSync(`/proc/${readFileSync(join(dir, 'pid'), 'utf8')}`));
 });
 
 t.test('the command line', async (t) => {

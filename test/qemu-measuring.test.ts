@@ -1,4 +1,5 @@
 import t from 'tap';
+import { deriveBudget } from '../src/core/budget.js';
 
 /** What the QEMU lab makes of what it sees: the clock of a guest, the kernel's trace, and the verdicts. */
 
@@ -14,11 +15,14 @@ interface Predicted {
   readonly after: 'pet' | 'act';
   readonly fromMs: number;
   readonly toMs: number;
+  readonly announced: boolean;
   readonly lastPet: readonly [number, number];
 }
 interface Driver {
   readonly name: string;
-  readonly kappa: number;
+  readonly kappa: 1 | 2;
+  readonly announced: boolean;
+  readonly tells?: boolean;
   resetMs(timeoutS: number): number;
 }
 interface Case {
@@ -37,7 +41,8 @@ interface Span {
   readonly toMs: number;
 }
 type Seen = {
-  readonly resetMs: number;
+  readonly firedMs: number;
+  readonly announced: boolean;
   readonly pets: readonly { readonly atMs: number; readonly errorMs: number }[];
   readonly actFromMs: number;
   readonly actToMs: number;
@@ -45,12 +50,14 @@ type Seen = {
 
 const { GuestClock }: { GuestClock: new () => Clock } = await load('guest-clock.mjs');
 const { parseTraceLine }: { parseTraceLine(line: string): unknown } = await load('pet-trace.mjs');
+interface Judged {
+  readonly differenceMs?: number;
+  readonly again?: boolean;
+  readonly failures: readonly string[];
+}
 const verdicts: {
-  judgeReset(
-    seen: Seen,
-    predicted: Predicted,
-    effectiveMs: number,
-  ): { readonly differenceMs?: number; readonly failures: readonly string[] };
+  judgeReset(seen: Seen, predicted: Predicted, effectiveMs: number): Judged;
+  judgeFiring(seen: Pick<Seen, 'firedMs' | 'announced' | 'pets'>, driver: Driver, timeoutS: number): Judged;
 } = await load('verdict.mjs');
 const { drivers, expectedTimes }: { drivers: readonly Driver[]; expectedTimes(boundMs: number, kappa: number): Times } =
   await load('drivers.mjs');
@@ -81,11 +88,11 @@ t.test('an instant of the guest is known by the best of the answers, and no bett
 
 t.test('the trace tells pets and closes, and by whom', async (t) => {
   const line = '       hf-keeper-133     [000] d.Z..    17.584123: pet_softdog_ping: (softdog_ping+0x0/0x50 [softdog])';
-  const pet = { program: 'hf-keeper', pid: 133, bootMs: 17_584.123, kind: 'pet', name: 'softdog_ping' };
+  const pet = { program: 'hf-keeper', thread: 133, bootMs: 17_584.123, kind: 'pet', name: 'softdog_ping' };
   t.match(parseTraceLine(line), pet);
   const close =
     '  some-prog-x-9   [001] .....     3.000000: close_watchdog_release: (watchdog_release+0x0/0xf0 [watchdog])';
-  t.match(parseTraceLine(close), { program: 'some-prog-x', pid: 9, kind: 'close', name: 'watchdog_release' });
+  t.match(parseTraceLine(close), { program: 'some-prog-x', thread: 9, kind: 'close', name: 'watchdog_release' });
   t.equal(parseTraceLine('CPU:0 [LOST 12 EVENTS]'), null);
 });
 
@@ -107,8 +114,18 @@ t.test('no driver resets later than the budget of its kappa says, by more than a
   }
 });
 
+t.test('the lab expects the times that the agents derive', async (t) => {
+  const corosync = { tokenMs: 3_000, consensusMs: 3_600, minTimeoutS: 1, maxTimeoutS: 0 };
+  for (const fenceBoundMs of [36_000, 45_000, 60_000, 120_000]) {
+    for (const kappa of [1, 2] as const) {
+      const { timeoutS, effectiveMs, petIntervalMs, leaseMs } = deriveBudget({ fenceBoundMs, kappa, ...corosync });
+      t.same(expectedTimes(fenceBoundMs, kappa), { timeoutS, effectiveMs, petIntervalMs, leaseMs });
+    }
+  }
+});
+
 const times = { timeoutS: 6, effectiveMs: 6_000, petIntervalMs: 2_000, leaseMs: 16_000 };
-const softdog: Driver = { name: 'softdog', kappa: 1, resetMs: (timeoutS) => timeoutS * 1_000 };
+const softdog: Driver = { name: 'softdog', kappa: 1, announced: false, resetMs: (timeoutS) => timeoutS * 1_000 };
 
 function predicted(name: string): Predicted {
   const kase = cases.find((each) => each.name === name);
@@ -117,9 +134,10 @@ function predicted(name: string): Predicted {
   return prediction;
 }
 
-function judge(name: string, resetMs: number, lastPetMs: number) {
-  const pets = [lastPetMs - 2_000, lastPetMs].map((atMs) => ({ atMs, errorMs: 1 }));
-  return verdicts.judgeReset({ resetMs, pets, actFromMs: 100_000, actToMs: 100_010 }, predicted(name), 6_000);
+function judge(name: string, firedMs: number, lastPetMs: number, { errorMs = 0, announced = false } = {}) {
+  const pets = [lastPetMs - 2_000, lastPetMs].map((atMs) => ({ atMs, errorMs }));
+  const seen = { firedMs, announced, pets, actFromMs: 100_000, actToMs: 100_010 };
+  return verdicts.judgeReset(seen, predicted(name), 6_000);
 }
 
 t.test('a reset is judged by the last pet, and that by the act', async (t) => {
@@ -135,6 +153,42 @@ t.test('a reset is judged by the last pet, and that by the act', async (t) => {
   t.match(judge('agent-killed', 105_000, 99_000).failures, [/^last pet -1\.010 s after/], 'the close was no pet');
 });
 
+t.test('what the measurement may be wrong by counts as a difference', async (t) => {
+  t.same(judge('agent-stopped', 105_440, 99_000, { errorMs: 60 }).failures, []);
+  t.match(judge('agent-stopped', 105_441, 99_000, { errorMs: 60 }).failures, [/^reset 6\.441 s/, /counts on/]);
+  t.match(judge('agent-stopped', 104_559, 99_000, { errorMs: 60 }).failures, [/^reset 5\.559 s/]);
+  t.match(judge('stop-petting', 121_960, 115_960, { errorMs: 60 }).failures, [/^last pet 15\.950 s after/]);
+});
+
+t.test('a pet that is known too badly measures nothing: it is to be done again', async (t) => {
+  t.match(judge('agent-stopped', 105_000, 99_000, { errorMs: 4_000 }), { again: true, failures: [/^not measured/] });
+  t.notOk(judge('agent-stopped', 105_000, 99_000, { errorMs: 100 }).again);
+  const hung = { firedMs: 105_000, announced: false, pets: [{ atMs: 99_000, errorMs: 4_000 }] };
+  t.match(verdicts.judgeFiring(hung, softdog, 6), { again: true, failures: [/^not measured/] });
+});
+
+t.test('QEMU has to say that the watchdog has fired, and only then', async (t) => {
+  const announced = { ...softdog, announced: true };
+  const firing = (driver: Driver, isSaid: boolean) =>
+    verdicts.judgeFiring({ firedMs: 105_000, announced: isSaid, pets: [{ atMs: 99_000, errorMs: 1 }] }, driver, 6);
+  t.same(firing(announced, true).failures, []);
+  t.match(firing(announced, false).failures, [/^QEMU does not say/]);
+  t.match(firing(softdog, true).failures, [/^the watchdog has fired/]);
+  t.match(judge('own-reset', 115_000, 114_000, { announced: true }).failures, [/^the watchdog has fired/]);
+  const own = cases.find(({ name }) => name === 'own-reset');
+  const killed = cases.find(({ name }) => name === 'agent-killed');
+  t.equal(own && predict(announced, own, times)?.announced, false, 'the agent does it');
+  t.equal(killed && predict(announced, killed, times)?.announced, true);
+});
+
+t.test('a reset that nothing but the watchdog can have done is judged by the last pet', async (t) => {
+  const firing = (firedMs: number, errorMs: number) =>
+    verdicts.judgeFiring({ firedMs, announced: false, pets: [{ atMs: 99_000, errorMs }] }, softdog, 6).failures;
+  t.same(firing(105_450, 50), []);
+  t.match(firing(105_451, 50), [/^reset 6\.451 s after the last pet, due was 6\.000 s/]);
+  t.match(firing(98_000, 1), [/^no pet was seen/]);
+});
+
 t.test('no pet after the end of the lease is forgiven', async (t) => {
   t.same(judge('stop-petting', 121_900, 115_900).failures, []);
   t.match(judge('stop-petting', 122_100, 116_100).failures, [/^last pet 16\.090 s after the act/]);
@@ -143,7 +197,7 @@ t.test('no pet after the end of the lease is forgiven', async (t) => {
 });
 
 t.test('a reset without a pet before it is no measurement', async (t) => {
-  const seen = { resetMs: 5, pets: [{ atMs: 6, errorMs: 0 }], actFromMs: 1, actToMs: 2 };
+  const seen = { firedMs: 5, announced: false, pets: [{ atMs: 6, errorMs: 0 }], actFromMs: 1, actToMs: 2 };
   t.match(verdicts.judgeReset(seen, predicted('agent-killed'), 6_000).failures, [/no pet/]);
 });
 

@@ -8,14 +8,14 @@ reset. Needs root and Debian 12 on x86-64; installs what is missing of QEMU and 
 and root in /var/cache/holdfast-qemu (or $HOLDFAST_QEMU_CACHE).
   --short       one driver, three cases, and one cut: what continuous integration can afford
   --part PART   drivers: every driver through every case; cluster: three guests, cut, panic, hang;
-                validate: the commands 'watchdog validate' and 'why' (all of them)
+                validate: the commands 'watchdog validate', interrupted too, and 'why' (all of them)
   --only NAME   in parts drivers and validate only these drivers; DRIVER/CASE: only that case
   --times N     how often the cluster is cut, 1 to 100 (10; 1 with --short)
   --guests N    drivers at a time, 1 to 8 (2)
   --accel NAME  auto: KVM if it boots the guests' kernel, else TCG (auto)
   --json FILE   writes every figure there
   --keep-logs   keeps the guests' logs even if all held
-Exits with 0 only if every expectation held.`;
+Exits with 0 only if every expectation held, with 77 if there can be no guests here, so that nothing was tried.`;
 
 const parts = ['drivers', 'cluster', 'validate'];
 

@@ -15,7 +15,7 @@ const actMs = 1_500;
 const grantAgeMs = 2_500;
 
 /** Not merely stopped: a node that is alone is a quorum, and needs nobody to echo its heartbeats. */
-const endCorosync = 'touch /run/lab/corosync.hold; kill -KILL $(cat /run/lab/corosync.pid)';
+export const endCorosync = 'touch /run/lab/corosync.hold; kill -KILL $(cat /run/lab/corosync.pid)';
 
 /** A shell command that fails if the condition does not come true; less than the lab waits for a command. */
 function untilTrue(condition) {
@@ -92,12 +92,16 @@ export const cases = [
 ];
 
 /**
- * When the reset has to come: { after: 'pet' or 'act', fromMs, toMs } from that, and the last pet's range; null: never.
+ * When the reset has to come: { after: 'pet' or 'act', fromMs, toMs } from that, whether QEMU says that the watchdog
+ * did it, and the last pet's range; null: never.
  */
 export function predict(driver, { lastPet, ownReset }, times) {
   if (lastPet === null) return null;
   const range = lastPet(times);
-  if (ownReset) return { after: 'act', fromMs: times.leaseMs - grantAgeMs, toMs: times.leaseMs, lastPet: range };
+  if (ownReset) {
+    const [fromMs, toMs] = [times.leaseMs - grantAgeMs, times.leaseMs];
+    return { after: 'act', fromMs, toMs, announced: false, lastPet: range };
+  }
   const resetMs = driver.resetMs(times.timeoutS);
-  return { after: 'pet', fromMs: resetMs, toMs: resetMs, lastPet: range };
+  return { after: 'pet', fromMs: resetMs, toMs: resetMs, announced: driver.announced, lastPet: range };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drivers } from './drivers.mjs';
-import { agentIsThere } from './guest.mjs';
+import { agentIsThere, isReady, isReset, isRun } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
 import { Hub } from './hub.mjs';
 import { doubleRuns, spansOf } from './spans.mjs';
@@ -94,16 +94,9 @@ export class Cluster {
     const network = await this.#hub.open(name, node);
     // One of them may reset itself, as in production; of the others the watchdog has to do it.
     const settings = { driver, node, nodes: members.length, boundMs, ownReset: node === 1 };
-    const guest = await this.#workshop.start(name, settings, { network });
-    guest.driver = driver;
-    return guest;
+    return Object.assign(await this.#workshop.start(name, settings, { network }), settings);
   }
 }
-
-export const isRun = ({ kind }) => kind === 'runs';
-export const isReset = ({ kind }) => kind === 'reset';
-export const isPet = ({ kind }) => kind === 'pet';
-export const isReady = ({ kind, line }) => kind === 'control' && line === '0 = 0';
 
 async function statusOf(guest) {
   try {

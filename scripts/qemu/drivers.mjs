@@ -2,7 +2,8 @@
  * The watchdogs, each with what QEMU needs for it, the functions of its driver that pet it, and the law by which its
  * hardware resets: from the last pet, for a timeout of so many seconds.
  *
- * `announced`: QEMU sends a WATCHDOG event when it fires. `sysfs`: the kernel knows its state.
+ * `announced`: QEMU sends a WATCHDOG event when it fires. `sysfs`: the kernel knows its state. `tells`: after the boot
+ * its driver says that it has caused the reset.
  */
 export const drivers = [
   {
@@ -14,6 +15,7 @@ export const drivers = [
     close: 'watchdog_release',
     sysfs: true,
     announced: true,
+    tells: true,
     kappa: 1,
     // Two stages, each of 512 ticks a second asked for; a tick is 2^15 cycles of a PCI clock of 30 ns.
     resetMs: (timeoutS) => (2 * timeoutS * 512 * 2 ** 15 * 30) / 1e6,
@@ -27,6 +29,7 @@ export const drivers = [
     close: 'watchdog_release',
     sysfs: true,
     announced: false,
+    tells: false,
     kappa: 1,
     resetMs: (timeoutS) => timeoutS * 1_000,
   },
@@ -39,6 +42,7 @@ export const drivers = [
     close: 'watchdog_release',
     sysfs: true,
     announced: true,
+    tells: false,
     kappa: 2,
     // Whole ticks of 0.6 s, and the second expiry resets.
     resetMs: (timeoutS) => 2 * Math.floor((timeoutS * 10) / 6) * 600,
@@ -52,6 +56,7 @@ export const drivers = [
     close: 'ibwdt_close',
     sysfs: false,
     announced: true,
+    tells: false,
     kappa: 1,
     // Its register knows even seconds only; the driver takes the next longer.
     resetMs: (timeoutS) => Math.ceil(timeoutS / 2) * 2_000,
@@ -65,6 +70,7 @@ export const drivers = [
     close: 'ipmi_close',
     sysfs: false,
     announced: false,
+    tells: false,
     kappa: 1,
     resetMs: (timeoutS) => timeoutS * 1_000,
   },

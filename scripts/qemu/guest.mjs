@@ -13,6 +13,13 @@ import { Qmp } from './qmp.mjs';
 /** A condition for shell commands: an emulated processor is not to be kept busy by a CLI that nobody can answer. */
 export const agentIsThere = '[ -S /run/holdfast/holdfast.sock ]';
 
+/** What is seen of a guest, see Guest. `isReady`: it takes commands; `isWord`: the hardware's own, that it has fired. */
+export const isReady = ({ kind, line }) => kind === 'control' && line === '0 = 0';
+export const isPet = ({ kind }) => kind === 'pet';
+export const isRun = ({ kind }) => kind === 'runs';
+export const isWord = ({ kind }) => kind === 'watchdog';
+export const isReset = ({ kind }) => kind === 'reset';
+
 const startMs = 120_000;
 const commandMs = 90_000;
 const askMs = 100;
@@ -47,14 +54,24 @@ export class Guest extends EventEmitter {
     this.#log = createWriteStream(join(directory, 'guest.log'));
   }
 
-  /** `machine` as qemuArguments takes it, without sockets. */
+  /** `machine` as qemuArguments takes it, without sockets. Leaves nothing running if it rejects. */
   async start(machine) {
+    try {
+      await this.#start(machine);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #start(machine) {
     const names = ['console', 'control', 'observer', 'witness', 'qmp'];
     const sockets = Object.fromEntries(names.map((name) => [name, join(this.directory, name)]));
     const stdio = ['ignore', 'ignore', 'pipe'];
     // Before what else this machine does: a guest that waits for a processor cannot restart its agent in time.
-    const qemu = ['-n', '-5', 'qemu-system-x86_64', ...qemuArguments({ ...machine, sockets })];
-    this.#process = spawn('nice', qemu, { stdio });
+    const qemu = ['nice', '-n', '-5', 'qemu-system-x86_64', ...qemuArguments({ ...machine, sockets })];
+    // A lab that is killed stops nothing: let its guests die with it.
+    this.#process = spawn('setpriv', ['--pdeathsig', 'KILL', ...qemu], { stdio });
     this.#process.stderr.on('data', (text) => this.#note('qemu', String(text).trim()));
     this.#ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.once('error', (error) => this.#note('qemu', error.message));
@@ -67,7 +84,8 @@ export class Guest extends EventEmitter {
   }
 
   isRunning() {
-    return this.#process !== null && this.#process.exitCode === null && this.#process.signalCode === null;
+    const { pid, exitCode, signalCode } = this.#process ?? {};
+    return pid !== undefined && exitCode === null && signalCode === null;
   }
 
   /** Runs a shell command in the guest; its output. */

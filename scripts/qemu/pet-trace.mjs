@@ -4,6 +4,6 @@
 export function parseTraceLine(line) {
   const match = /^\s*(.+)-(\d+)\s+\[\d+\]\s+\S+\s+(\d+\.\d+): (pet|close)_(\w+): /.exec(line);
   if (match === null) return null;
-  const [, program, pid, seconds, kind, name] = match;
-  return { program, pid: Number(pid), bootMs: Math.round(Number(seconds) * 1e6) / 1e3, kind, name };
+  const [, program, thread, seconds, kind, name] = match;
+  return { program, thread: Number(thread), bootMs: Math.round(Number(seconds) * 1e6) / 1e3, kind, name };
 }
