@@ -175,6 +175,11 @@ t.test('why a service does not run that is to', async (t) => {
   t.equal(far.notes.length, 3);
   const locked = await end({ cmdlist: on, service_config: oneService.replace('}}', ',"lock":"backup"}}') });
   t.match(locked.services['vm:1'], { running: [], reason: /vm:1 is locked \(backup\)/ });
+  const again = await end({
+    cmdlist: on,
+    service_config: oneService.replace('}}', ',"lock":"backup","max_restart":100}}'),
+  });
+  t.match(again.services['vm:1'], { state: 'started', running: [], reason: /vm:1 is locked \(backup\)/ });
   const runs = await end({ cmdlist: on, service_config: oneService });
   t.strictSame(runs.services['vm:1'], { node: 'node1', state: 'started', running: ['node1'] });
 });

@@ -50,9 +50,8 @@ export function causeOf(error: unknown): string {
 const causes: Readonly<Record<string, string>> = {
   ENOENT: 'it is not there: check the name',
   ENOTDIR: 'it is no directory, or something above it is not: check the path',
-  EISDIR: 'it is a directory: put a file there',
-  EACCES: 'it may not be used by you (EACCES): change its permissions, or ask as another user',
-  EPERM: 'it may not be used by you (EPERM): change its permissions, or ask as another user',
+  EACCES: 'it may not be used by you (EACCES): change its permissions, or run this as another user',
+  EPERM: 'it may not be used by you (EPERM): change its permissions, or run this as another user',
   EROFS: 'its file system is read-only: choose another place',
   ENOSPC: 'its file system is full: make room, or choose another place',
   ENAMETOOLONG: 'its name is too long: choose a shorter one',

@@ -102,10 +102,9 @@ export function judge(
 
 function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOutcome): string[] {
   const { services = {} } = other;
-  // Of what no manager has taken up, the peer says nothing.
-  const isUnsaid = (sid: string): boolean => outcome.unmanaged.includes(sid) && expected.services[sid] === undefined;
   const sids = new Set([
-    ...Object.keys(outcome.services).filter((sid) => !isUnsaid(sid)),
+    // Of what no manager has taken up, the peer says nothing.
+    ...Object.keys(outcome.services).filter((sid) => !outcome.unmanaged.includes(sid)),
     ...Object.keys(expected.services),
     ...Object.keys(services).filter((sid) => sid !== '*'),
   ]);
