@@ -11,16 +11,18 @@ import { plain } from '../src/cli/render.js';
 import { renderValidation, renderWatchdogs } from '../src/cli/render-watchdogs.js';
 import {
   refusalOfAgent,
+  refusalOfCluster,
   refusalOfDevice,
   refusalOfDirectory,
   refusalOfStore,
   refuseIfInUse,
 } from '../src/cli/validation-refusals.js';
-import { confirm, verdictOfBoot } from '../src/cli/watchdog-validate.js';
+import { confirm, flushDisks, verdictOfBoot } from '../src/cli/watchdog-validate.js';
 import { type ClusterState, emptyState } from '../src/core/cluster-state.js';
 import { blankRecord } from '../src/core/log.js';
+import { readBootId } from '../src/host/boot-id.js';
 import { FileStore } from '../src/host/file-store.js';
-import { processStart, readBootId } from '../src/host/validation-completion.js';
+import { processStart } from '../src/host/validation-completion.js';
 import type { Step, Validation } from '../src/host/validation-record.js';
 import { chooseWatchdog, knownWatchdogs } from '../src/host/watchdog-choice.js';
 import { FakeAgentControl, healthyReport } from './fake-agent-control.js';
@@ -33,7 +35,7 @@ const idle: StatusReport = {
   ...healthyReport,
   watchdog: { ...healthyReport.watchdog, state: 'idle' },
   services: [],
-  nodes: healthyReport.nodes.map((node) => ({ ...node, services: 0, lrm: 'idle' as const })),
+  nodes: healthyReport.nodes.map((node) => ({ ...node, services: 0, lrm: 'idle' as const, maintenance: true })),
 };
 
 /** A service that may be where it says, as far as this matters. */
@@ -70,6 +72,17 @@ t.test('a node on which something may run is not reset', (t) => {
   t.end();
 });
 
+t.test('in a quorate cluster only maintenance keeps things away', (t) => {
+  t.equal(refusalOfCluster(idle), null);
+  const open = { ...idle, nodes: idle.nodes.map((node) => ({ ...node, maintenance: node.nodeId !== 1 })) };
+  t.match(refusalOfCluster(open), /may start something on this node .*'holdfast maintenance enable node1'/);
+  for (const lone of [{ connected: false }, { quorate: false }]) {
+    t.equal(refusalOfCluster({ ...open, cluster: { ...open.cluster, ...lone } }), null, 'nothing is started there');
+  }
+  t.match(refusalOfCluster({ ...idle, local: { ...idle.local, nodeId: 9 } }), /about to join/);
+  t.end();
+});
+
 t.test('without an agent, its store tells what was started in this boot', (t) => {
   t.equal(refusalOfStore([], 'now'), null);
   t.equal(
@@ -86,7 +99,7 @@ t.test('the agent is asked, else its store', async (t) => {
   const socket = join(directory, 'socket');
   const stateDir = join(directory, 'state');
   const conflict = { code: 'HF_CONFLICT' };
-  t.equal(await refuseIfInUse(socket, stateDir, 'now'), null, 'there was never an agent here');
+  await t.resolves(refuseIfInUse(socket, stateDir, 'now'), 'there was never an agent here');
   const store = new FileStore(stateDir);
   await store.load();
   const snapshot = { index: 4, state: stateWith({ bootId: 'now', targetBootId: null }) };
@@ -100,7 +113,9 @@ t.test('the agent is asked, else its store', async (t) => {
   const server = createStatusServer({ socketPath: socket, control, peerCredentials, log });
   await server.listen();
   t.teardown(() => server.close());
-  t.match(await refuseIfInUse(socket, stateDir, 'now'), { local: { name: 'node1' } });
+  await refuseIfInUse(socket, stateDir, 'now');
+  control.report = { ...idle, nodes: idle.nodes.map((node) => ({ ...node, maintenance: false })) };
+  await t.rejects(refuseIfInUse(socket, stateDir, 'now'), { ...conflict, message: /maintenance enable node1/ });
   control.report = healthyReport;
   await t.rejects(refuseIfInUse(socket, stateDir, 'now'), { ...conflict, message: /ocf:web may run on this node/ });
   control.report = { ...idle, local: { ...idle.local, name: null } };
@@ -132,6 +147,8 @@ const validation: Validation = {
   ...{
     identity: 'i6300ESB timer',
     board: 'unknown board',
+    machine: null,
+    firmware: null,
     when: '2026-11-22T10:00:00.000Z',
     bootBefore: 'before',
     bootAfter: 'after',
@@ -153,10 +170,11 @@ t.test('what people read', async (t) => {
   root.core(0, { ...i6300esb, state: 'active', timeleft: '7', identity: 'evil\u001b[31m' }, 'i6300esb');
   root.core(1, softdog, 'softdog');
   root.write('state/watchdog/watchdog0.json', JSON.stringify(validation));
+  root.write('state/watchdog/watchdog0.json', JSON.stringify({ ...validation, identity: 'evil\u001b[31m' }));
   root.write('state/watchdog/watchdog1.json', JSON.stringify({ ...validation, device: '/dev/watchdog1' }));
   root.opens(12, 'watchdogd', 'dev/watchdog1');
   const all = await knownWatchdogs(join(root.root, 'state'), root.root);
-  const text = renderWatchdogs({ ...all, choice: chooseWatchdog(all.watchdogs) }, plain).join('\n');
+  const text = renderWatchdogs({ ...all, ...all.board, choice: chooseWatchdog(all.watchdogs) }, plain).join('\n');
   t.notOk(text.includes('\u001b'));
   t.match(
     text,
@@ -221,6 +239,8 @@ t.test('the command run again gives the verdict, and begins nothing', async (t) 
     ...{
       identity: 'a dog',
       board: 'a board',
+      machine: null,
+      firmware: null,
       bootId: 'before',
       pid: 1,
       pidStarted: '1',
@@ -239,7 +259,7 @@ t.test('the command run again gives the verdict, and begins nothing', async (t) 
   t.match(await holdfast('validate', '--result'), { code: 1, stdout: /no verdict .*unfinished/ });
   write(begin, { step: 'aborted', reason: 'ended by Ctrl-C' });
   t.match(await holdfast('validate', '--yes'), { code: 1, stderr: /ended before its last pet: ended by Ctrl-C/ });
-  const own = { bootId: await readBootId(), pid: process.pid, pidStarted: (await processStart(process.pid)) ?? '' };
+  const own = { bootId: readBootId(), pid: process.pid, pidStarted: (await processStart(process.pid)) ?? '' };
   write({ ...begin, ...own } as Step);
   t.match(await holdfast('validate', '--yes'), {
     code: 3,
@@ -265,6 +285,20 @@ t.test('a record that the reset would take with it is not begun', async (t) => {
   );
   t.equal(await refusalOfDirectory('/proc/version/none'), null, 'what is no directory has its own error');
   t.equal(await refusalOfDirectory(fileURLToPath(new URL('.', import.meta.url))), null);
+});
+
+t.test('the disks are written, unless an end is wanted', async (t) => {
+  await flushDisks(() => false, 'true');
+  await flushDisks(() => true, 'cat');
+  const store = { code: 'HF_STORE' };
+  await t.rejects(
+    flushDisks(() => false, 'false'),
+    { ...store, message: /cannot write the disks' caches \(false\)/ },
+  );
+  await t.rejects(
+    flushDisks(() => false, '/nowhere/sync'),
+    { ...store, message: /ENOENT/ },
+  );
 });
 
 t.test('only the name of this machine confirms', async (t) => {

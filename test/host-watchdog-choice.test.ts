@@ -24,6 +24,8 @@ const verdict: Validation = {
   kind: 'hardware',
   identity: 'i6300ESB timer',
   board: 'Here Inc., Board 1',
+  machine: '4c4c4544-0001, SN 1',
+  firmware: '1.2, 01/02/2025',
   when: '2026-11-22T10:00:00.000Z',
   bootBefore: 'before',
   bootAfter: null,
@@ -50,7 +52,11 @@ function remember(root: FakeRoot, ...verdicts: readonly Validation[]): string {
   return stateDir;
 }
 
-const here = { sys_vendor: 'Here Inc.', product_name: 'Board 1', board_vendor: 'Here Inc.' };
+const here = {
+  ...{ sys_vendor: 'Here Inc.', product_name: 'Board 1', board_vendor: 'Here Inc.' },
+  ...{ product_uuid: '4c4c4544-0001', product_serial: 'SN 1', board_serial: 'SN 1' },
+  ...{ bios_version: '1.2', bios_date: '01/02/2025' },
+};
 
 t.test('a hardware watchdog of the core, with its driver', async (t) => {
   const root = fakeRoot(t);
@@ -239,11 +245,11 @@ t.test('/dev/watchdog is another name of watchdog0', async (t) => {
   root.core(0, i6300esb, 'i6300esb');
   const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
   t.equal(watchdogs.length, 1);
-  t.equal(watchdogAt(watchdogs, '/dev/watchdog')?.device, '/dev/watchdog0');
-  t.equal(watchdogAt(watchdogs, '/dev/watchdog1'), null);
+  t.equal((await watchdogAt(watchdogs, '/dev/watchdog', root.root))?.device, '/dev/watchdog0');
+  t.equal(await watchdogAt(watchdogs, '/dev/watchdog1', root.root), null);
 });
 
-t.test('a verdict belongs to device, driver and board', async (t) => {
+t.test('a verdict belongs to device, driver, machine and firmware', async (t) => {
   const root = fakeRoot(t);
   root.core(0, i6300esb, 'i6300esb');
   root.board(here);
@@ -269,16 +275,22 @@ t.test('a verdict belongs to device, driver and board', async (t) => {
     protection: 'UNPROTECTED (no watchdog)',
     problem: /watchdog.kappa = 1 is configured, but .* after 2 timeouts.*set it to 2/,
   });
-  for (const other of [{ driver: 'iTCO_wdt' }, { board: 'Another board' }]) {
-    const stateDir = remember(root, { ...verdict, ...other });
-    t.match(await trust(stateDir), {
-      validated: false,
-      kappa: null,
-      problem: /does not count, for it was validated with/,
-    });
-    t.match((await knownWatchdogs(stateDir, root.root)).watchdogs, [
-      { validation: null, foreign: { why: /validated with/ } },
-    ]);
+  for (const [other, why] of [
+    [{ driver: 'iTCO_wdt' }, /^it was validated with the driver iTCO_wdt$/],
+    [{ driver: null }, /^it was validated with the driver unknown$/],
+    [{ identity: 'another dog' }, /^it was validated with the identity another dog$/],
+    [{ board: 'Another board' }, /^it was validated with the board Another board$/],
+    [{ machine: '4c4c4544-0002, SN 2' }, /^it was validated on another machine of this name/],
+    [{ machine: null }, /^it was validated on another machine of this name/],
+    [{ firmware: '1.1' }, /^it was validated with the firmware 1\.1, and this machine now has 1\.2, 01\/02\/2025$/],
+    [{ machine: undefined }, /^an earlier version recorded it/],
+    [{ firmware: undefined }, /^an earlier version recorded it/],
+  ] as const) {
+    const { machine, firmware, ...rest } = { ...verdict, ...other };
+    const told = { ...(machine === undefined ? {} : { machine }), ...(firmware === undefined ? {} : { firmware }) };
+    const stateDir = remember(root, { ...rest, ...told });
+    t.match(await trust(stateDir), { validated: false, kappa: null, problem: /does not count, for / });
+    t.match((await knownWatchdogs(stateDir, root.root)).watchdogs, [{ validation: null, foreign: { why } }]);
   }
   t.match(await trust(remember(root, { ...verdict, verdict: 'unfinished' })), {
     validated: false,
@@ -290,7 +302,7 @@ t.test('softdog protects, but not as hardware does', async (t) => {
   const root = fakeRoot(t);
   root.core(0, softdog, 'softdog');
   root.board(here);
-  const stateDir = remember(root, { ...verdict, driver: 'softdog' });
+  const stateDir = remember(root, { ...verdict, driver: 'softdog', identity: 'Software Watchdog' });
   const { device, known } = await findConfiguredWatchdog('auto', stateDir, root.root, noLoading);
   const { protection, problem } = trustIn(device, known, { kappa: null, allowUnvalidated: false });
   t.equal(protection, 'protected (not by hardware)');
@@ -304,11 +316,17 @@ t.test('what did not reset the machine is refused, whatever is allowed', async (
   const root = fakeRoot(t);
   root.core(0, itco, 'iTCO_wdt', 'platform');
   root.board(here);
-  const failed = { ...verdict, driver: 'iTCO_wdt', verdict: 'did-not-reset', kappa: null } as const;
+  const failed = {
+    ...verdict,
+    driver: 'iTCO_wdt',
+    identity: 'iTCO_wdt',
+    verdict: 'did-not-reset',
+    kappa: null,
+  } as const;
   const stateDir = remember(root, failed);
   const { watchdogs } = await knownWatchdogs(stateDir, root.root);
   t.match(chooseWatchdog(watchdogs), { device: null, reason: /did not reset this machine when it was validated/ });
-  const known = watchdogAt(watchdogs, '/dev/watchdog0');
+  const known = await watchdogAt(watchdogs, '/dev/watchdog0', root.root);
   t.match(known && knownProblem(known), /did not reset/);
   t.match(trustIn('/dev/watchdog0', known, { kappa: null, allowUnvalidated: true }), {
     validated: false,
@@ -323,13 +341,33 @@ t.test('what did not reset the machine is refused, whatever is allowed', async (
   );
 });
 
-t.test('a damaged verdict is none', async (t) => {
+t.test('a link to what did not reset the machine is that device', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  root.board(here);
+  symlinkSync('watchdog0', join(root.root, 'dev/mydog'));
+  root.device('another-node', 511, 0);
+  const stateDir = remember(root, { ...verdict, verdict: 'did-not-reset', kappa: null });
+  for (const named of ['/dev/mydog', '/dev/another-node', '/dev/watchdog']) {
+    const { device, known } = await findConfiguredWatchdog(named, stateDir, root.root, noLoading);
+    t.match(known, { device: '/dev/watchdog0' }, named);
+    t.match(trustIn(device, known, { kappa: null, allowUnvalidated: true }), { problem: /did not reset/ }, named);
+  }
+});
+
+t.test('a damaged verdict is none, is told of, and may have been a bad one', async (t) => {
   const root = fakeRoot(t);
   root.core(0, i6300esb, 'i6300esb');
   const stateDir = remember(root, verdict);
   for (const text of ['', '{', '{}', JSON.stringify({ ...verdict, kappa: 3 }), 'x'.repeat(2_000_000)]) {
     writeFileSync(join(stateDir, 'watchdog', 'watchdog0.json'), text);
-    t.match((await knownWatchdogs(stateDir, root.root)).watchdogs, [{ validation: null, foreign: null }]);
+    const { watchdogs } = await knownWatchdogs(stateDir, root.root);
+    t.match(watchdogs, [{ validation: null, foreign: null, damagedRecord: /watchdog0\.json$/ }]);
+    const [known = null] = watchdogs;
+    t.match(trustIn('/dev/watchdog0', known, { kappa: null, allowUnvalidated: true }), {
+      validated: false,
+      problem: /is damaged \(.*watchdog0\.json\), and may be that it does not reset .*: validate it again/,
+    });
   }
 });
 
@@ -340,17 +378,22 @@ t.test('verdicts that cannot be read are none, and that is said', async (t) => {
   mkdirSync(join(stateDir, 'watchdog', 'watchdog0.json'), { recursive: true });
   t.match(await knownWatchdogs(stateDir, root.root), {
     watchdogs: [{ validation: null }],
-    notes: [/cannot read .*EISDIR/],
+    notes: [/cannot read .*ENXIO/],
   });
 });
 
 t.test('the board is named by DMI, else by the device tree', async (t) => {
   const root = fakeRoot(t);
-  t.equal(await readBoard(root.root), 'unknown board');
+  t.same(await readBoard(root.root), { board: 'unknown board', machine: null, firmware: null });
   root.write('proc/device-tree/model', 'Small Computer 4\0');
-  t.equal(await readBoard(root.root), 'Small Computer 4');
+  root.write('proc/device-tree/serial-number', '1000\0');
+  t.same(await readBoard(root.root), { board: 'Small Computer 4', machine: '1000', firmware: null });
   root.board({ ...here, board_name: '' });
-  t.equal(await readBoard(root.root), 'Here Inc., Board 1');
+  t.same(await readBoard(root.root), {
+    board: 'Here Inc., Board 1',
+    machine: '4c4c4544-0001, SN 1',
+    firmware: '1.2, 01/02/2025',
+  });
 });
 
 t.test('how wrong the clock of the board is', async (t) => {

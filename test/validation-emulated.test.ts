@@ -115,11 +115,17 @@ t.test('killed after the last pet', async (t) => {
 t.test('a witness that is let go says nothing', async (t) => {
   const path = join(t.testdir({ run: 'as it was' }), 'run');
   const witness = new ValidationWitness(path);
-  witness.call();
-  await sleep(200);
+  await witness.call();
   witness.release();
   await sleep(500);
   t.equal(readFileSync(path, 'utf8'), 'as it was');
+});
+
+t.test('a witness that cannot be called', async (t) => {
+  await t.rejects(new ValidationWitness('/nowhere/run', '/nowhere/sh').call(), {
+    code: 'HF_STORE',
+    message: /cannot start \/nowhere\/sh, .*ENOENT/,
+  });
 });
 
 t.test('Ctrl-C after the last pet disarms', async (t) => {
@@ -136,7 +142,7 @@ t.test('Ctrl-C after the last pet disarms', async (t) => {
 
 t.test('a device that is not there, or refuses', async (t) => {
   const device = createValidationDevice({ emulator: '/nowhere/socket' }, loadNative());
-  t.throws(() => device.open(), { code: 'HF_WATCHDOG', message: /cannot open .*: ENOENT/ });
+  await t.rejects(device.open(), { code: 'HF_WATCHDOG', message: /cannot open .*does not answer \(ENOENT\): start/ });
   t.throws(() => device.describe(), { code: 'HF_WATCHDOG', message: /EBADF/ });
   t.throws(() => device.start(), { code: 'HF_WATCHDOG', message: /EBADF/ });
   t.throws(() => device.pet(), { code: 'HF_WATCHDOG', message: /EBADF/ });
@@ -144,12 +150,21 @@ t.test('a device that is not there, or refuses', async (t) => {
   t.equal(device.setTimeout(5), null);
   for (const bad of [0, -1, 1.5, 65_536, Number.NaN]) t.throws(() => device.setTimeout(bad), { code: 'HF_ARGUMENT' });
   t.throws(() => createValidationDevice({ device: 'watchdog0' }), { code: 'HF_ARGUMENT' });
-  t.throws(() => createValidationDevice({ device: '/dev/null' }).open(), { code: 'HF_WATCHDOG', message: /ENOTTY/ });
+  const none = createValidationDevice({ device: '/dev/null' });
+  await t.rejects(none.open(), { code: 'HF_WATCHDOG', message: /cannot open \/dev\/null: it is not a watchdog/ });
 });
 
 const begin: Begin = {
   ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware' },
-  ...{ identity: 'a dog', board: 'a board', bootId: 'before', pid: 4711, pidStarted: '77' },
+  ...{
+    identity: 'a dog',
+    board: 'a board',
+    machine: null,
+    firmware: null,
+    bootId: 'before',
+    pid: 4711,
+    pidStarted: '77',
+  },
   ...{ bootMs: 0, wallMs: 1_700_000_000_000, timeoutAskedS: 10 },
 };
 
@@ -163,7 +178,10 @@ function machineAfter(t: Test, bootId: string, steps: readonly Step[]) {
 }
 
 function wholeRun(): readonly Step[] {
-  const alive = Array.from({ length: 40 }, (_, nth): Step => ({ step: 'alive', bootMs: 100 + 250 * (nth + 1) }));
+  const alive = Array.from({ length: 40 }, (_, nth): Step => {
+    const bootMs = 100 + 250 * (nth + 1);
+    return { step: 'alive', bootMs, untilMs: bootMs + 750 };
+  });
   const pets = { count: 50, medianMs: 0.1, maxMs: 0.2 };
   const measured: Step = {
     step: 'measured',

@@ -1,4 +1,6 @@
 /** A machine with a watchdog, its storage and its power, in virtual time: production's run of a validation happens in it. */
+
+import type { ValidationDevice } from '../src/host/validation-device.js';
 import type { Step } from '../src/host/validation-record.js';
 import { type Interruption, type RunEnd, type RunOptions, runValidation } from '../src/host/validation-run.js';
 import type { BootFacts } from '../src/host/validation-verdict.js';
@@ -20,8 +22,19 @@ export interface Nature {
   readonly nowayout: boolean;
   /** How long a write takes to be durable, at the nth. */
   readonly writeMs: (nth: number) => number;
-  /** The line that was being written when the machine went down. */
+  /** From `stallMs` on nothing becomes durable for `stalledMs`. */
+  readonly stallMs: number;
+  readonly stalledMs: number;
+  /** The so manyth write fails, and with it all that follow for `failingMs`. */
+  readonly failAt: number;
+  readonly failingMs: number;
+  /** What was being written when the machine went down. */
   readonly lastLine: 'lost' | 'whole';
+  /** Magic close is refused, and the device stays in our hands. */
+  readonly disarmFails: boolean;
+  /** The wall clock is set on the way. */
+  readonly stepMs: number;
+  readonly stepByMs: number;
   /** From the end of power, or of the operator's patience, to the next boot. */
   readonly offMs: number;
   readonly bootMs: number;
@@ -43,7 +56,14 @@ export const kind: Nature = {
   signal: { reason: 'ended by Ctrl-C', final: false },
   nowayout: false,
   writeMs: () => 5,
+  stallMs: Number.POSITIVE_INFINITY,
+  stalledMs: 0,
+  failAt: Number.POSITIVE_INFINITY,
+  failingMs: 0,
   lastLine: 'lost',
+  disarmFails: false,
+  stepMs: Number.POSITIVE_INFINITY,
+  stepByMs: 0,
   offMs: 30_000,
   bootMs: 4_000,
   wallErrorMs: 0,
@@ -56,6 +76,8 @@ class Killed extends Error {}
 
 export interface Course {
   readonly end: RunEnd | 'down' | 'killed' | 'failed';
+  /** What was thrown; null: nothing. */
+  readonly error: Error | null;
   /** What is durable. */
   readonly steps: readonly Step[];
   readonly facts: BootFacts;
@@ -64,10 +86,23 @@ export interface Course {
   readonly silentMs: number;
   /** When the watchdog did reset the machine; null: it did not. */
   readonly resetMs: number | null;
+  /** When the machine, or the operator, went down or ended it otherwise. */
+  readonly downMs: number;
+  readonly disarmedMs: number | null;
+  readonly opened: boolean;
   readonly said: readonly string[];
 }
 
+interface Pending {
+  readonly step: Step;
+  readonly dueMs: number;
+  readonly fails: boolean;
+  readonly settle: (error: Error | null) => void;
+}
+
 const startWallMs = 1_700_000_000_000;
+/** Nobody waits longer for a machine whose storage is silent. */
+const patienceMs = 7_200_000;
 
 export class World {
   readonly steps: Step[] = [];
@@ -76,8 +111,12 @@ export class World {
   #timeoutS = 60;
   #petMs: number | null = null;
   #lastPetMs: number | null = null;
+  #disarmedMs: number | null = null;
+  #opened = false;
   #watched = false;
   #writes = 0;
+  #pending: Pending[] = [];
+  #failingSinceMs: number | null = null;
   #gone: Down | Killed | null = null;
   readonly #nature: Nature;
 
@@ -90,85 +129,127 @@ export class World {
     return this.#petMs === null ? Number.POSITIVE_INFINITY : this.#petMs + kappa * (this.#timeoutS * 1_000 - earlyMs);
   }
 
+  get #wallMs(): number {
+    const { stepMs, stepByMs } = this.#nature;
+    return startWallMs + this.#nowMs + (this.#nowMs >= stepMs ? stepByMs : 0);
+  }
+
   #pass(ms: number): void {
     if (this.#gone !== null) throw this.#gone;
     const { powerLossMs, hangMs, killMs } = this.#nature;
-    const goneMs = Math.min(this.#dueMs, powerLossMs, hangMs);
+    const goneMs = Math.min(this.#dueMs, powerLossMs, hangMs, patienceMs);
     const untilMs = this.#nowMs + ms;
-    if (goneMs <= untilMs && goneMs <= killMs) {
-      this.#nowMs = Math.max(this.#nowMs, goneMs);
-      throw this.#end(new Down());
-    }
-    if (killMs <= untilMs) {
-      this.#nowMs = Math.max(this.#nowMs, killMs);
-      throw this.#end(new Killed());
-    }
+    if (goneMs <= untilMs && goneMs <= killMs) throw this.#end(new Down(), goneMs);
+    if (killMs <= untilMs) throw this.#end(new Killed(), killMs);
     this.#nowMs = untilMs;
+    this.#write(untilMs);
   }
 
-  #end(gone: Down | Killed): Down | Killed {
+  #end(gone: Down | Killed, atMs: number): Down | Killed {
+    this.#nowMs = Math.max(this.#nowMs, atMs);
+    this.#write(this.#nowMs);
     this.#gone = gone;
     return gone;
   }
 
-  #operate(name: string, ms: number): { startMs: number; endMs: number } {
+  /** What becomes durable until then, or fails. */
+  #write(untilMs: number): void {
+    const done = this.#pending.filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs);
+    this.#pending = this.#pending.filter(({ dueMs }) => dueMs > untilMs);
+    for (const { step, fails, settle } of done) {
+      if (!fails) this.steps.push(step);
+      settle(fails ? Object.assign(new Error('EIO: the disk is broken'), { code: 'EIO' }) : null);
+    }
+  }
+
+  /** When a write is durable that begins now and takes so long. */
+  #durableMs(takesMs: number): number {
+    const { stallMs, stalledMs } = this.#nature;
+    const dueMs = this.#nowMs + takesMs;
+    return dueMs < stallMs || this.#nowMs >= stallMs + stalledMs ? dueMs : Math.max(dueMs, stallMs + stalledMs);
+  }
+
+  #fails(nth: number): boolean {
+    const { failAt, failingMs } = this.#nature;
+    if (nth >= failAt) this.#failingSinceMs ??= this.#nowMs;
+    return this.#failingSinceMs !== null && this.#nowMs <= this.#failingSinceMs + failingMs;
+  }
+
+  #append(step: Step): Promise<void> {
+    if (this.#gone !== null) return Promise.reject(this.#gone);
+    const nth = this.#writes++;
+    return new Promise((resolve, reject) => {
+      const settle = (error: Error | null) => (error === null ? resolve() : reject(error));
+      const dueMs = this.#durableMs(this.#nature.writeMs(nth));
+      this.#pending.push({ step, dueMs, fails: this.#fails(nth), settle });
+    });
+  }
+
+  #operate(ms: number): { startMs: number; endMs: number } {
     const startMs = this.#nowMs;
     this.#pass(ms);
-    if (name !== 'disarm') this.#petMs = this.#nowMs;
     return { startMs, endMs: this.#nowMs };
   }
 
-  #append(step: Step): void {
-    const lived = this.#gone === null;
-    try {
-      this.#pass(this.#nature.writeMs(this.#writes++));
-    } catch (error) {
-      if (lived && this.#nature.lastLine === 'whole') this.steps.push(step);
-      throw error;
-    }
-    this.steps.push(step);
+  #pet(): { startMs: number; endMs: number } {
+    const times = this.#operate(1);
+    this.#petMs = this.#nowMs;
+    return times;
+  }
+
+  get #device(): ValidationDevice {
+    const { rounds, nowayout, disarmFails } = this.#nature;
+    const info = { firmware: 0, options: 0, status: 0, pretimeoutS: 0, bootStatus: 0, identity: 'a dog' };
+    return {
+      open: async () => {
+        this.#opened = true;
+        this.#pet();
+      },
+      describe: () => ({ ...info, timeoutS: this.#timeoutS, timeLeftS: this.#timeoutS }),
+      setTimeout: (seconds) => {
+        this.#pet();
+        const setS = rounds(seconds);
+        if (setS !== null) this.#timeoutS = setS;
+        return setS;
+      },
+      start: () => this.#pet(),
+      pet: () => {
+        const isDue = this.steps.at(-1)?.step === 'last-pet-due' && this.#pending.length === 0;
+        if (isDue) this.#lastPetMs ??= this.#nowMs;
+        return this.#pet();
+      },
+      disarm: () => {
+        this.#operate(1);
+        if (disarmFails) throw new Error('cannot disarm a dog: EIO');
+        this.#disarmedMs ??= this.#nowMs;
+        if (!nowayout) this.#petMs = null;
+      },
+      isCounting: async () => this.#petMs !== null,
+    };
   }
 
   async validate(options: Partial<RunOptions> = {}): Promise<Course> {
-    const { signal, signalMs, nowayout, rounds, boardClockErrorMs } = this.#nature;
-    const info = { firmware: 0, options: 0, status: 0, pretimeoutS: 0, bootStatus: 0, identity: 'a dog' };
+    const { signal, signalMs, nowayout, boardClockErrorMs } = this.#nature;
     let end: Course['end'];
+    let thrown: unknown = null;
     try {
-      this.#append({
+      this.steps.push({
         ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware' },
-        ...{ identity: 'a dog', board: 'a board', bootId: 'before', pid: 1, pidStarted: '1' },
-        ...{ bootMs: this.#nowMs, wallMs: startWallMs, timeoutAskedS: options.timeoutS ?? 10 },
+        ...{ identity: 'a dog', board: 'a board', machine: null, firmware: null, bootId: 'before', pid: 1 },
+        ...{ pidStarted: '1', bootMs: this.#nowMs, wallMs: startWallMs, timeoutAskedS: options.timeoutS ?? 10 },
       });
       end = await runValidation(
         { timeoutS: 10, minTimeoutS: 1, maxTimeoutS: 0, nowayout, ...options },
         {
-          device: {
-            open: () => void this.#operate('open', 1),
-            describe: () => ({ ...info, timeoutS: this.#timeoutS, timeLeftS: this.#timeoutS }),
-            setTimeout: (seconds) => {
-              this.#operate('setTimeout', 1);
-              const setS = rounds(seconds);
-              if (setS !== null) this.#timeoutS = setS;
-              return setS;
-            },
-            start: () => this.#operate('start', 1),
-            pet: () => {
-              if (this.steps.at(-1)?.step === 'last-pet-due') this.#lastPetMs = this.#nowMs;
-              return this.#operate('pet', 1);
-            },
-            disarm: () => {
-              this.#operate('disarm', 1);
-              if (!nowayout) this.#petMs = null;
-            },
-          },
-          clock: { bootMs: () => this.#nowMs, wallMs: () => startWallMs + this.#nowMs },
+          device: this.#device,
+          clock: { bootMs: () => this.#nowMs, wallMs: () => this.#wallMs },
           boardClockErrorMs: () => boardClockErrorMs,
           sleep: async (ms) => this.#pass(ms),
           append: (step) => this.#append(step),
           say: (text) => void this.said.push(text),
           wanted: () => (this.#nowMs >= signalMs ? signal : null),
           witness: {
-            call: () => {
+            call: async () => {
               this.#watched = true;
             },
             release: () => {
@@ -178,16 +259,17 @@ export class World {
         },
       );
     } catch (error) {
-      end = error instanceof Down ? 'down' : error instanceof Killed ? 'killed' : 'failed';
+      thrown = error;
+      end = 'failed';
     }
-    return this.#course(end);
+    if (this.#gone !== null) end = this.#gone instanceof Down ? 'down' : 'killed';
+    return this.#course(end, thrown instanceof Error ? thrown : null);
   }
 
   /** What becomes of the machine, and what the next kernel finds. */
-  #course(end: Course['end']): Course {
-    const { powerLossMs, hangMs, stopsOnClose, bootMs, offMs, wallErrorMs } = this.#nature;
+  #course(end: Course['end'], error: Error | null): Course {
+    const { powerLossMs, stopsOnClose, bootMs, offMs, wallErrorMs, lastLine } = this.#nature;
     const silentMs = this.#nowMs;
-    if (end === 'killed' && this.#watched) this.steps.push({ step: 'interrupted', reason: 'killed' });
     if (end !== 'down') {
       // Its process has ended, and the device is closed.
       if (stopsOnClose) this.#petMs = null;
@@ -195,15 +277,33 @@ export class World {
     }
     const dueMs = this.#dueMs;
     const byWatchdog = Number.isFinite(dueMs) && dueMs <= powerLossMs;
-    const downMs = byWatchdog ? dueMs : Math.min(powerLossMs, hangMs, silentMs) + offMs;
+    const downMs = byWatchdog ? dueMs : Math.min(powerLossMs, silentMs) + offMs;
+    this.#finishWriting(end, downMs, lastLine);
     return {
       end,
+      error,
       steps: this.steps,
       facts: { bootId: 'after', bootWallMs: startWallMs + downMs + bootMs + wallErrorMs, bootStatus: null },
       lastPetMs: this.#lastPetMs,
       silentMs,
       resetMs: byWatchdog ? dueMs : null,
+      downMs,
+      disarmedMs: this.#disarmedMs,
+      opened: this.#opened,
       said: this.said,
     };
+  }
+
+  /** Of what was under way, and what the witness says, when the process was gone. */
+  #finishWriting(end: Course['end'], downMs: number, lastLine: Nature['lastLine']): void {
+    if (end === 'down') {
+      if (lastLine === 'whole') this.steps.push(...this.#pending.map(({ step }) => step));
+      return;
+    }
+    this.#write(downMs);
+    const says = (end === 'killed' || end === 'failed') && this.#watched;
+    if (says && this.#durableMs(5) < downMs && !this.#fails(this.#writes)) {
+      this.steps.push({ step: 'interrupted', reason: 'killed' });
+    }
   }
 }

@@ -10,7 +10,7 @@ export function renderWatchdogs(list: WatchdogList, paint: Paint): readonly stri
       ? `${paint('bad', 'the agent takes none')}: ${printable(reason)}`
       : `the agent takes ${printable(device)}: ${printable(reason)}`;
   return [
-    `board ${printable(list.board)}`,
+    `board ${printable(list.board)}${list.firmware === null ? '' : `, firmware ${printable(list.firmware)}`}`,
     ...list.watchdogs.flatMap((watchdog) => renderWatchdog(watchdog, paint)),
     ...list.notes.map((note) => paint('notable', printable(note))),
     choice,
@@ -50,7 +50,8 @@ function holderOf({ holder, active }: KnownWatchdog): string {
   return `open by pid ${holder.pid} (${printable(holder.program)}${printable(setting)})`;
 }
 
-function knowledgeOf({ validation, foreign }: KnownWatchdog, paint: Paint): string {
+function knowledgeOf({ validation, foreign, damagedRecord }: KnownWatchdog, paint: Paint): string {
+  if (damagedRecord !== null) return `${paint('bad', 'its record is damaged')} (${printable(damagedRecord)})`;
   if (validation !== null) return verdictLine(validation, paint);
   if (foreign === null)
     return paint('notable', "never validated: 'holdfast watchdog validate' resets this machine by it");
@@ -65,7 +66,7 @@ export function renderValidation(validation: Validation, paint: Paint): readonly
   return section(`${validation.device} (${printable(validation.identity)})`, [
     verdictLine(validation, paint),
     ...validation.evidence.map(printable),
-    `board ${printable(validation.board)}, driver ${printable(validation.driver ?? 'unknown')}`,
+    `board ${printable(validation.board)}, firmware ${printable(validation.firmware ?? 'unknown')}, driver ${printable(validation.driver ?? 'unknown')}`,
     ...(rounding.length === 0
       ? []
       : [`timeouts: ${roundings.length === 0 ? 'taken as they are' : roundings.join(', ')}`]),

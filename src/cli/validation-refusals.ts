@@ -37,6 +37,25 @@ export function refusalOfAgent({ local, services, nodes, watchdog }: StatusRepor
   return `the agent has ${watchdog.device} open (${watchdog.state}): ${remedy}, and then the agent lets go of it`;
 }
 
+/**
+ * Why the cluster may start something here before the reset; null: it may not. Without quorum it starts nothing, and
+ * maintenance could not be had; with it, only maintenance keeps things away:
+ *
+ * | quorum | this node in the list | maintenance | validate |
+ * | ------ | --------------------- | ----------- | -------- |
+ * | no     | any                   | any         | yes      |
+ * | yes    | no                    | -           | no       |
+ * | yes    | yes                   | no          | no       |
+ * | yes    | yes                   | yes         | yes      |
+ */
+export function refusalOfCluster({ cluster, local, nodes }: StatusReport): string | null {
+  if (!cluster.connected || !cluster.quorate) return null;
+  const own = nodes.find(({ nodeId }) => nodeId === local.nodeId);
+  if (own === undefined) return 'this node is about to join the cluster, which may then start something on it: wait';
+  if (own.maintenance) return null;
+  return `the cluster may start something on this node before the reset: 'holdfast maintenance enable ${own.name}' keeps it away`;
+}
+
 function runsHere(sids: readonly string[]): string {
   const what =
     sids.length > 0 ? `${sids.slice(0, 5).join(', ')} may run on this node` : 'resources may run on this node';
@@ -53,12 +72,12 @@ export function refusalOfStore(states: readonly ClusterState[], bootId: string):
 }
 
 /** @throws HF_CONFLICT if resources run here, or that cannot be told */
-export async function refuseIfInUse(socket: string, stateDir: string, bootId: string): Promise<StatusReport | null> {
+export async function refuseIfInUse(socket: string, stateDir: string, bootId: string): Promise<void> {
   const report = await agentReport(socket);
   const stored = report === null || report.local.name === null;
   const refusal = stored ? refusalOfStore(await storedStates(stateDir), bootId) : refusalOfAgent(report);
-  if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
-  return report;
+  const later = refusal ?? (report && refusalOfCluster(report));
+  if (later !== null) throw new HoldfastError('HF_CONFLICT', later);
 }
 
 /** Null: no agent runs. */

@@ -28,11 +28,19 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
     )
     .action(async (device: string | undefined, { config, yes, result, again, timeout }, command: Command) => {
       const { validateWatchdog } = await import('./watchdog-validate.js');
-      const how = { config, yes: yes === true, result: result === true, again: again === true, timeoutS: timeout };
-      finish(await validateWatchdog(device, { ...common(command), ...how }));
+      const how = { yes: yes === true, result: result === true, again: again === true, timeoutS: timeout };
+      const { socket, json } = common(command);
+      const where = { config, socket: isGiven(command, 'socket') ? socket : null };
+      finish(await validateWatchdog(device, { json, ...where, ...how }));
     });
 }
 
 function withConfig(command: Command): Command {
   return command.option('--config <file>', configDescription);
+}
+
+/** Typed, or in the environment. */
+function isGiven(command: Command, option: string): boolean {
+  const source = command.getOptionValueSourceWithGlobals(option);
+  return source !== undefined && source !== 'default';
 }

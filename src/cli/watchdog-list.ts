@@ -1,3 +1,4 @@
+import type { Board } from '../host/board.js';
 import { loadConfig } from '../host/config-file.js';
 import { ValidationFiles } from '../host/validation-record.js';
 import { chooseWatchdog, type KnownWatchdog, knownWatchdogs, watchdogAt } from '../host/watchdog-choice.js';
@@ -6,11 +7,10 @@ import { type ExitCode, exitCodes } from './exit-codes.js';
 import { paintFor, print, printJson } from './output.js';
 import { renderWatchdogs } from './render-watchdogs.js';
 
-export interface WatchdogList {
+export interface WatchdogList extends Board {
   readonly watchdogs: readonly KnownWatchdog[];
   /** As the agent takes it. */
   readonly choice: { readonly device: string | null; readonly reason: string };
-  readonly board: string;
   readonly notes: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export async function listWatchdogs(configFile: string | undefined, { json }: Co
   const { stateDir, watchdog } = loadConfig(configFile);
   const { watchdogs, board, notes } = await knownWatchdogs(stateDir);
   const waiting = await waitingRun(stateDir);
-  const list = { watchdogs, choice: choiceOf(watchdog, watchdogs), board, notes: [...notes, ...waiting] };
+  const list = { watchdogs, choice: await choiceOf(watchdog, watchdogs), ...board, notes: [...notes, ...waiting] };
   if (json) await printJson(list);
   else await print(renderWatchdogs(list, paintFor(process.stdout)).join('\n'));
   return exitCodes.done;
@@ -35,7 +35,7 @@ async function waitingRun(stateDir: string): Promise<readonly string[]> {
 
 type Configured = ReturnType<typeof loadConfig>['watchdog'];
 
-function choiceOf(configured: Configured, watchdogs: readonly KnownWatchdog[]): WatchdogList['choice'] {
+async function choiceOf(configured: Configured, watchdogs: readonly KnownWatchdog[]): Promise<WatchdogList['choice']> {
   if (configured.kind === 'emulated') {
     return {
       device: null,
@@ -46,7 +46,7 @@ function choiceOf(configured: Configured, watchdogs: readonly KnownWatchdog[]): 
     const choice = chooseWatchdog(watchdogs);
     return choice.device === null ? { ...choice, reason: `${choice.reason}; the agent tries softdog` } : choice;
   }
-  const known = watchdogAt(watchdogs, configured.device);
+  const known = await watchdogAt(watchdogs, configured.device);
   const missing = known === null ? ', but it is not there' : '';
   return { device: known?.device ?? configured.device, reason: `named in the configuration${missing}` };
 }

@@ -1,35 +1,31 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { constants, hostname, setPriority } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { HoldfastError } from '../core/errors.js';
-import { boardClockErrorMs } from '../host/board.js';
+import { type Board, boardClockErrorMs } from '../host/board.js';
+import { readBootId } from '../host/boot-id.js';
 import { loadConfig } from '../host/config-file.js';
 import { createHostClock } from '../host/host-clock.js';
 import { loadNative } from '../host/native.js';
-import {
-  type Completion,
-  completeValidation,
-  conclude,
-  processStart,
-  readBootId,
-} from '../host/validation-completion.js';
+import { type Completion, completeValidation, conclude, processStart } from '../host/validation-completion.js';
 import { createValidationDevice } from '../host/validation-device.js';
 import { type Begin, type RunFile, type Validation, ValidationFiles } from '../host/validation-record.js';
 import { type Interruption, minValidationTimeoutS, type RunEnd, runValidation } from '../host/validation-run.js';
 import { ValidationWitness } from '../host/validation-witness.js';
-import { findConfiguredWatchdog, type KnownWatchdog } from '../host/watchdog-choice.js';
-import type { CommonOptions } from './commands.js';
+import { findConfiguredWatchdog, type KnownWatchdog, knownWatchdogs, watchdogAt } from '../host/watchdog-choice.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
 import { paintFor, print, printJson, warn } from './output.js';
 import { printable } from './render.js';
 import { renderValidation } from './render-watchdogs.js';
 import { refusalOfDevice, refusalOfDirectory, refuseIfInUse } from './validation-refusals.js';
 
-export interface ValidateOptions extends CommonOptions {
+export interface ValidateOptions {
+  readonly json: boolean;
+  /** Of the agent; null: as configured. */
+  readonly socket: string | null;
   /** The agent's, if it was named. */
   readonly config: string | undefined;
   readonly yes: boolean;
@@ -44,30 +40,37 @@ export interface ValidateOptions extends CommonOptions {
 export async function validateWatchdog(device: string | undefined, options: ValidateOptions): Promise<ExitCode> {
   if (process.getuid?.() !== 0)
     throw new HoldfastError('HF_FORBIDDEN', 'only root may validate a watchdog: run this as root');
-  const { stateDir, watchdog } = loadConfig(options.config);
+  const config = loadConfig(options.config);
+  const { stateDir, watchdog } = config;
   const files = new ValidationFiles(stateDir);
   const before = await completeValidation(files, Date.now());
   if (before.outcome !== 'none') return tell(before, options);
-  if (options.result) return tellLast(device, files, options);
-  const configured = watchdog.kind === 'kernel' ? watchdog.device : 'auto';
-  const { known, board } = await findConfiguredWatchdog(device ?? configured, stateDir);
-  if (known === null)
-    throw new HoldfastError(
-      'HF_NOT_FOUND',
-      `there is no watchdog ${device ?? configured} here: see 'holdfast watchdog list'`,
-    );
-  const refusal = refusalOfDevice(known) ?? (await refusalOfDirectory(stateDir));
-  if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
-  const bootId = await readBootId();
+  if (options.result) return tellLast(device, stateDir, options);
+  const configured = device ?? (watchdog.kind === 'kernel' ? watchdog.device : 'auto');
+  const bootId = readBootId();
+  const socket = options.socket ?? config.socket;
+  const { known } = await findUsable(configured, stateDir);
   const seen = options.again ? null : verdictOfBoot(known, bootId);
   if (seen !== null) return tellVerdict(seen, options.json);
-  const report = await refuseIfInUse(options.socket, stateDir, bootId);
-  if (report?.nodes.find(({ nodeId }) => nodeId === report.local.nodeId)?.maintenance === false) {
-    warn('the cluster may start something here before the reset: maintenance keeps it away');
-  }
+  await refuseIfInUse(socket, stateDir, bootId);
   if (!options.yes) await confirm(known, { input: process.stdin, output: process.stderr });
-  const begin = await beginning(known, board, bootId, options.timeoutS);
-  return run(files, begin, known, options);
+  // The question may have waited for hours.
+  const now = await findUsable(known.device, stateDir);
+  await refuseIfInUse(socket, stateDir, bootId);
+  return run(files, await beginning(now.known, now.board, bootId, options.timeoutS), now.known, options);
+}
+
+/** @throws HF_NOT_FOUND, HF_CONFLICT */
+async function findUsable(
+  configured: string,
+  stateDir: string,
+): Promise<{ readonly known: KnownWatchdog; readonly board: Board }> {
+  const { known, board } = await findConfiguredWatchdog(configured, stateDir);
+  if (known === null)
+    throw new HoldfastError('HF_NOT_FOUND', `there is no watchdog ${configured} here: see 'holdfast watchdog list'`);
+  const refusal = refusalOfDevice(known) ?? (await refusalOfDirectory(stateDir));
+  if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
+  return { known, board };
 }
 
 /** The agent was first to give the verdict after the reset: the command that is run again is not to reset once more. */
@@ -83,14 +86,17 @@ export interface Terminal {
 }
 
 /** @throws HF_ARGUMENT unless the name of this machine was typed */
-export async function confirm({ device, identity }: KnownWatchdog, { input, output }: Terminal): Promise<void> {
+export async function confirm(
+  { device, identity, nowayout }: KnownWatchdog,
+  { input, output }: Terminal,
+): Promise<void> {
   if (input.isTTY !== true)
     throw new HoldfastError(
       'HF_ARGUMENT',
       'validating a watchdog resets this machine: add --yes if it may be reset now',
     );
   const terminal = createInterface({ input, output });
-  const question = `${device} (${printable(identity)}) will RESET THIS MACHINE (${hostname()}) within a minute, without a shutdown.\nType its name to go on: `;
+  const question = `${device} (${printable(identity)}) will RESET THIS MACHINE (${hostname()}) within a minute, without a shutdown.\n${nowayout ? 'Its driver has nowayout set: once it is opened nothing but the reset ends this.\n' : ''}Type its name to go on: `;
   // Ctrl-C and Ctrl-D end the question with an error, the end of a pipe without a word.
   const closed = once(terminal, 'close').then(() => '');
   const answer = await Promise.race([terminal.question(question).catch(() => ''), closed]);
@@ -98,11 +104,11 @@ export async function confirm({ device, identity }: KnownWatchdog, { input, outp
   if (answer.trim() !== hostname()) throw new HoldfastError('HF_ARGUMENT', 'not confirmed: nothing was done');
 }
 
-async function beginning(known: KnownWatchdog, board: string, bootId: string, timeoutS: number): Promise<Begin> {
+async function beginning(known: KnownWatchdog, board: Board, bootId: string, timeoutS: number): Promise<Begin> {
   const { device, driver, kind, identity } = known;
   const clock = createHostClock(loadNative());
   return {
-    ...{ step: 'begin', run: randomBytes(8).toString('hex'), device, driver, kind, identity, board, bootId },
+    ...{ step: 'begin', run: randomBytes(8).toString('hex'), device, driver, kind, identity, ...board, bootId },
     ...{ pid: process.pid, pidStarted: (await processStart(process.pid)) ?? '' },
     ...{ bootMs: clock.bootMs(), wallMs: clock.wallMs(), timeoutAskedS: inLimits(timeoutS, known) },
   };
@@ -135,9 +141,10 @@ async function run(
   signals.stop();
   file.close();
   const facts = { bootId: begin.bootId, bootWallMs: begin.wallMs - begin.bootMs, bootStatus: null };
-  const completion = await conclude(files, (await files.run()) ?? [], facts);
-  if (failure !== null) throw failure.error;
-  return tell(completion, options);
+  const concluded = files.run().then((steps) => conclude(files, steps ?? [], facts));
+  if (failure === null) return tell(await concluded, options);
+  await concluded.catch(() => undefined);
+  throw failure.error;
 }
 
 interface Drive {
@@ -151,7 +158,7 @@ async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }
   const say = (text: string) => void process.stderr.write(`${printable(text)}\n`);
   say(`validating ${begin.device} (${begin.identity}); what happens stands in ${path}`);
   comeFirst();
-  await promisify(execFile)('sync');
+  await flushDisks(() => signals.wanted !== null);
   return runValidation(
     { ...known, timeoutS: begin.timeoutAskedS },
     {
@@ -165,6 +172,30 @@ async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }
       witness: new ValidationWitness(path),
     },
   );
+}
+
+/**
+ * Has all that is unwritten written, as the reset would lose it; comes back sooner if an end is wanted.
+ * @param program only tests set it
+ * @throws HF_STORE
+ */
+export async function flushDisks(isWanted: () => boolean, program = 'sync'): Promise<void> {
+  // Not in our process group: Ctrl-C is for us to heed.
+  const flushing = spawn(program, { stdio: 'ignore', detached: true });
+  let ended: string | null = null;
+  flushing.on('error', ({ message }) => {
+    ended = message;
+  });
+  flushing.on('exit', (code, signal) => {
+    ended = code === 0 ? '' : `it ended with ${code ?? signal}`;
+  });
+  while (ended === null && !isWanted()) await sleep(20);
+  flushing.unref();
+  if (ended !== null && ended !== '')
+    throw new HoldfastError(
+      'HF_STORE',
+      `cannot write the disks' caches (${program}): ${ended}: see to the file systems`,
+    );
 }
 
 /** What else runs here must not keep us from showing that we live. */
@@ -182,6 +213,9 @@ class Signals {
   readonly #listeners = {
     SIGINT: () => this.#want({ reason: 'ended by Ctrl-C (SIGINT)', final: false }),
     SIGTERM: () => this.#want({ reason: 'ended by SIGTERM, as by a shutdown', final: true }),
+    SIGQUIT: () => this.#want({ reason: 'ended by SIGQUIT', final: false }),
+    // Stopped, we would fall silent like a machine that was reset.
+    SIGTSTP: () => this.#want({ reason: 'ended by Ctrl-Z (SIGTSTP)', final: false }),
     SIGHUP: () => undefined,
   } as const;
 
@@ -198,12 +232,11 @@ class Signals {
   }
 }
 
-async function tellLast(
-  device: string | undefined,
-  files: ValidationFiles,
-  options: ValidateOptions,
-): Promise<ExitCode> {
-  const results = (await files.results()).filter((result) => device === undefined || result.device === device);
+async function tellLast(device: string | undefined, stateDir: string, options: ValidateOptions): Promise<ExitCode> {
+  const files = new ValidationFiles(stateDir);
+  const known = device === undefined ? null : await watchdogAt((await knownWatchdogs(stateDir)).watchdogs, device);
+  const named = known?.device ?? device;
+  const results = (await files.results()).filter((result) => named === undefined || result.device === named);
   const last = results.toSorted((a, b) => a.when.localeCompare(b.when)).at(-1);
   if (last !== undefined) return tellVerdict(last, options.json);
   throw new HoldfastError(

@@ -2,18 +2,36 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attribute } from './sysfs.js';
 
-const dmiNames = ['sys_vendor', 'product_name', 'board_vendor', 'board_name', 'board_version'] as const;
+/** What a machine is, as far as it decides whether its watchdog resets it, and after how long. */
+export interface Board {
+  /** Its names in DMI, or in the device tree; `unknown board` where neither tells. */
+  readonly board: string;
+  /** Which one of that name it is: its UUID and serial numbers, which only root may read. Null: it has none. */
+  readonly machine: string | null;
+  /** Version and date of its firmware, whose settings may forbid the reset. Null: it does not tell. */
+  readonly firmware: string | null;
+}
 
-/**
- * The board this machine is built on: its names in DMI, or in the device tree; `unknown board` where neither tells.
- * @param root prefix of /sys and /proc; only tests set it
- */
-export async function readBoard(root = '/'): Promise<string> {
-  const names = await Promise.all(dmiNames.map((name) => attribute(join(root, '/sys/class/dmi/id'), name)));
-  const told = [...new Set(names.filter((name) => name !== undefined && name !== ''))];
-  if (told.length > 0) return told.join(', ');
-  const model = await attribute(join(root, '/proc/device-tree'), 'model');
-  return model?.replaceAll('\0', '') || 'unknown board';
+const names = ['sys_vendor', 'product_name', 'board_vendor', 'board_name', 'board_version'];
+const serials = ['product_uuid', 'product_serial', 'board_serial'];
+const firmware = ['bios_version', 'bios_date'];
+
+/** @param root prefix of /sys and /proc; only tests set it */
+export async function readBoard(root = '/'): Promise<Board> {
+  const dmi = join(root, '/sys/class/dmi/id');
+  const tree = join(root, '/proc/device-tree');
+  return {
+    board: (await told(dmi, names)) ?? (await told(tree, ['model'])) ?? 'unknown board',
+    machine: (await told(dmi, serials)) ?? (await told(tree, ['serial-number'])),
+    firmware: await told(dmi, firmware),
+  };
+}
+
+/** What these attributes say, each word once; null: nothing. */
+async function told(folder: string, attributes: readonly string[]): Promise<string | null> {
+  const texts = await Promise.all(attributes.map((name) => attribute(folder, name)));
+  const words = new Set(texts.map((text) => text?.replaceAll('\0', '') ?? '').filter((text) => text !== ''));
+  return words.size === 0 ? null : [...words].join(', ');
 }
 
 /**

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-/** The kernel's id of this boot: another one after every reset. */
-export function readBootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+/** The kernel's id of this boot: another one after every reset. @param root prefix of /proc; only tests set it */
+export function readBootId(root = '/'): string {
+  return readFileSync(join(root, '/proc/sys/kernel/random/boot_id'), 'utf8').trim();
 }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors.js';
+import { readBootId } from './boot-id.js';
 import type { Begin, Validation, ValidationFiles } from './validation-record.js';
 import { type BootFacts, judgeRun } from './validation-verdict.js';
 import { readKernelWatchdog } from './watchdog-sysfs.js';
@@ -59,7 +60,7 @@ export async function conclude(
 async function bootFacts(device: string | null, wallMs: number, root: string): Promise<BootFacts> {
   const [uptimeS] = (await readText('/proc/uptime', root)).split(' ');
   const bootStatus = device === null ? null : await bootStatusOf(device, root);
-  return { bootId: await readBootId(root), bootWallMs: wallMs - Number(uptimeS) * 1_000, bootStatus };
+  return { bootId: readBootId(root), bootWallMs: wallMs - Number(uptimeS) * 1_000, bootStatus };
 }
 
 async function bootStatusOf(device: string, root: string): Promise<number | null> {
@@ -70,11 +71,6 @@ async function bootStatusOf(device: string, root: string): Promise<number | null
     if (error instanceof HoldfastError) return null;
     throw error;
   }
-}
-
-/** The kernel's boot id. */
-export function readBootId(root = '/'): Promise<string> {
-  return readText('/proc/sys/kernel/random/boot_id', root);
 }
 
 async function isUnderWay({ bootId, pid, pidStarted }: Begin, now: string, root: string): Promise<boolean> {

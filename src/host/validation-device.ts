@@ -2,7 +2,8 @@
 import { HoldfastError } from '../core/errors.js';
 import { loadNative, type NativeDevice, type NativeDeviceInfo, type WatchdogNative } from './native.js';
 import { checkTimeout, checkWatchdogOptions, type WatchdogOptions } from './watchdog-arguments.js';
-import { errnoName } from './watchdog-failure.js';
+import { errnoName, openCause } from './watchdog-failure.js';
+import { readKernelWatchdog } from './watchdog-sysfs.js';
 
 /** CLOCK_BOOTTIME milliseconds before and after. */
 export interface PetTimes {
@@ -10,10 +11,10 @@ export interface PetTimes {
   readonly endMs: number;
 }
 
-/** All calls block until the driver has answered, and throw HF_WATCHDOG where it refuses. */
+/** The calls that promise nothing block until the driver has answered; all throw HF_WATCHDOG where it refuses. */
 export interface ValidationDevice {
   /** Opens it, which starts many; pets nothing. */
-  open(): void;
+  open(): Promise<void>;
   describe(): NativeDeviceInfo;
   /** What the driver makes of a timeout; null: it refuses it. Pets. */
   setTimeout(seconds: number): number | null;
@@ -22,12 +23,14 @@ export interface ValidationDevice {
   pet(): PetTimes;
   /** Magic close; the device may go on counting all the same. */
   disarm(): void;
+  /** Does it count, by what can be seen from outside? Null: that cannot be seen. */
+  isCounting(): Promise<boolean | null>;
 }
 
 /** @throws HF_ARGUMENT for malformed options, HF_ADDON when the addon cannot be loaded */
 export function createValidationDevice(
   options: WatchdogOptions,
-  native: Pick<WatchdogNative, 'Device'> = loadNative(),
+  native: Pick<WatchdogNative, 'Device' | 'queryEmulator'> = loadNative(),
 ): ValidationDevice {
   const { path, emulated } = checkWatchdogOptions(options);
   const device = new native.Device(emulated, path);
@@ -36,7 +39,12 @@ export function createValidationDevice(
     throw new HoldfastError('HF_WATCHDOG', `cannot ${what} ${path}: ${errnoName(error)}: look at the kernel's log`);
   };
   return {
-    open: () => check('open', device.open()),
+    open: async () => {
+      const error = device.open();
+      if (error === 0) return;
+      const cause = await openCause({ path, emulated }, errnoName(error));
+      throw new HoldfastError('HF_WATCHDOG', `cannot open ${path}: ${cause}`);
+    },
     describe: () => describe(device, check),
     setTimeout: (seconds) => {
       const { error, timeoutS } = device.setTimeout(checkTimeout(seconds));
@@ -45,6 +53,7 @@ export function createValidationDevice(
     start: () => timed('start', device.start(), check),
     pet: () => timed('pet', device.pet(), check),
     disarm: () => check('disarm', device.disarm()),
+    isCounting: () => (emulated ? isEmulatorCounting(path, native) : isKernelCounting(path)),
   };
 }
 
@@ -60,4 +69,17 @@ function describe(device: NativeDevice, check: Check): NativeDeviceInfo {
 function timed(what: string, { error, ...times }: ReturnType<NativeDevice['pet']>, check: Check): PetTimes {
   check(what, error);
   return times;
+}
+
+async function isEmulatorCounting(
+  path: string,
+  native: Pick<WatchdogNative, 'queryEmulator'>,
+): Promise<boolean | null> {
+  const state = await native.queryEmulator(path);
+  return typeof state === 'number' ? null : state.active;
+}
+
+async function isKernelCounting(path: string): Promise<boolean | null> {
+  const { inSysfs, active } = await readKernelWatchdog(path);
+  return inSysfs ? active : null;
 }

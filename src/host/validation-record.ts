@@ -2,11 +2,25 @@
  * What is kept of validations in `stateDir/watchdog`: `run`, lines that a validation under way appends, each durable
  * before it goes on; and `NAME.json` for each device, the verdict of its last run.
  */
-import { closeSync, constants, fdatasyncSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import {
+  close,
+  closeSync,
+  constants,
+  fdatasync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  rmSync,
+  write,
+  writeSync,
+} from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { HoldfastError } from '../core/errors.js';
+import type { Board } from './board.js';
+import { readPart } from './bounded-file.js';
 import { writeDurably } from './file-store.js';
 
 const instant = z.number().nonnegative();
@@ -23,6 +37,8 @@ export const stepSchema = z.discriminatedUnion('step', [
     kind: z.enum(['hardware', 'software']),
     identity: text,
     board: text,
+    machine: text.nullable(),
+    firmware: text.nullable(),
     bootId: text,
     pid: z.int().positive(),
     /** Of /proc/PID/stat, so that another process with this pid is not taken for it. */
@@ -49,8 +65,9 @@ export const stepSchema = z.discriminatedUnion('step', [
   /** From here on the machine may be reset by the watchdog. */
   z.object({ step: z.literal('last-pet-due'), bootMs: instant }),
   z.object({ step: z.literal('last-pet'), startMs: instant, endMs: instant, wallMs: instant }),
-  z.object({ step: z.literal('alive'), bootMs: instant }),
-  /** Ended before the last pet, with the device disarmed: nothing was tried. */
+  /** By `untilMs` the watchdog has been disarmed, or petted where it cannot be, unless another sign was durable before. */
+  z.object({ step: z.literal('alive'), bootMs: instant, untilMs: instant }),
+  /** Ended before the last pet: nothing was tried. */
   z.object({ step: z.literal('aborted'), reason: text }),
   /** The run lost its hold of the device after the last pet: a reset from here on proves nothing. */
   z.object({ step: z.literal('interrupted'), reason: text }),
@@ -61,6 +78,8 @@ export const stepSchema = z.discriminatedUnion('step', [
 export type Step = z.infer<typeof stepSchema>;
 export type Begin = Extract<Step, { step: 'begin' }>;
 export type Measured = Extract<Step, { step: 'measured' }>;
+/** The last word of a process that has outlived its run. */
+export type Ending = Extract<Step, { step: 'aborted' | 'interrupted' | 'outlived' }>;
 
 const resultSchema = z.object({
   run: z.string(),
@@ -69,6 +88,9 @@ const resultSchema = z.object({
   kind: z.enum(['hardware', 'software']),
   identity: text,
   board: text,
+  /** As in Board; not there in a record of an earlier version, which does not count. */
+  machine: text.nullable().optional(),
+  firmware: text.nullable().optional(),
   /** Beginning of the run, ISO 8601. */
   when: text,
   /** The boot in which it was begun, and which it was to end; null: a record of an earlier version. */
@@ -96,19 +118,26 @@ const resultSchema = z.object({
 export type Validation = Readonly<z.infer<typeof resultSchema>>;
 
 /** What a record belongs to. */
-export interface Subject {
+export interface Subject extends Board {
   readonly device: string;
   readonly driver: string | null;
-  readonly board: string;
+  /** `unknown` where only opening the device would tell. */
+  readonly identity: string;
 }
 
 /** Why a record says nothing about a device, or null. */
-export function mismatch(validation: Validation, { device, driver, board }: Subject): string | null {
+export function mismatch(validation: Validation, subject: Subject): string | null {
   const was = (what: string, then: string | null) => `it was validated with the ${what} ${then ?? 'unknown'}`;
-  if (validation.device !== device) return was('device', validation.device);
-  if (validation.driver !== driver) return was('driver', validation.driver);
-  if (validation.board !== board) return was('board', validation.board);
-  return null;
+  const { device, driver, identity, board, machine, firmware } = validation;
+  if (device !== subject.device) return was('device', device);
+  if (driver !== subject.driver) return was('driver', driver);
+  if (subject.identity !== 'unknown' && identity.trim() !== subject.identity.trim()) return was('identity', identity);
+  if (board !== subject.board) return was('board', board);
+  if (machine === undefined || firmware === undefined)
+    return 'an earlier version recorded it, without the serial number and the firmware of the machine';
+  if (machine !== subject.machine) return 'it was validated on another machine of this name, by UUID and serial number';
+  if (firmware === subject.firmware) return null;
+  return `${was('firmware', firmware)}, and this machine now has ${subject.firmware ?? 'an unknown one'}`;
 }
 
 /** Enough for 32 devices and for what a kernel may call them. */
@@ -129,14 +158,22 @@ export class ValidationFiles {
 
   /** The verdicts; one that is damaged is as if it were not there. @throws HF_STORE */
   async results(): Promise<readonly Validation[]> {
-    const names = (await namesIn(this.#directory)).filter((name) => name.endsWith('.json'));
-    const results = await Promise.all(names.slice(0, maxResults).map((name) => this.#result(name)));
-    return results.filter((result) => result !== null);
+    return (await this.#records()).flatMap(({ result }) => (result === null ? [] : [result]));
   }
 
-  async #result(name: string): Promise<Validation | null> {
-    const content = await readBounded(join(this.#directory, name));
-    return content === null ? null : (parsed(resultSchema, content) ?? null);
+  /** Devices whose verdict is damaged, with the path of its record. @throws HF_STORE */
+  async damaged(): Promise<ReadonlyMap<string, string>> {
+    const damaged = (await this.#records()).filter(({ result }) => result === null);
+    return new Map(damaged.map(({ path }) => [`/dev/${basename(path, '.json')}`, path]));
+  }
+
+  async #records(): Promise<readonly { readonly path: string; readonly result: Validation | null }[]> {
+    const names = (await namesIn(this.#directory)).filter((name) => name.endsWith('.json')).slice(0, maxResults);
+    const read = async (name: string) => {
+      const path = join(this.#directory, name);
+      return { path, result: parsed(resultSchema, (await readBounded(path)) ?? '') ?? null };
+    };
+    return Promise.all(names.map(read));
   }
 
   /** @throws HF_STORE */
@@ -181,12 +218,14 @@ export function parseSteps(content: string): readonly Step[] {
 /** As long as the longest run: a file that does not grow needs one write a step, and no journal of the file system. */
 const runFileBytes = 131_072;
 
-/** The file of a run under way. Synchronous: nothing else may happen before a step is durable. */
+/** The file of a run under way. */
 export class RunFile {
+  readonly #path: string;
   readonly #fd: number;
   #length = 0;
 
-  private constructor(fd: number) {
+  private constructor(path: string, fd: number) {
+    this.#path = path;
     this.#fd = fd;
   }
 
@@ -194,10 +233,12 @@ export class RunFile {
   static create(path: string, first: Begin): RunFile {
     const whole = `${path}.${process.pid}`;
     try {
-      const file = new RunFile(openSync(whole, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600));
-      writeSync(file.#fd, '\n'.repeat(runFileBytes));
-      fsyncSync(file.#fd);
-      file.append(first);
+      const fd = openSync(whole, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600);
+      const file = new RunFile(path, fd);
+      const line = lineOf(first);
+      file.#length = line.length;
+      writeSync(fd, Buffer.concat([line, Buffer.alloc(runFileBytes - line.length, '\n')]));
+      fsyncSync(fd);
       // Not by a rename, which would replace the run of another process.
       linkSync(whole, path);
       return file;
@@ -207,15 +248,35 @@ export class RunFile {
     }
   }
 
-  /** Returns when the step is durable. */
-  append(step: Step): void {
-    this.#length += writeSync(this.#fd, `${JSON.stringify(step)}\n`, this.#length);
-    fdatasyncSync(this.#fd);
+  /**
+   * Resolves when the step is durable. Nothing waits in the program meanwhile, and a step that follows is written beside
+   * it: storage that stalls must not keep anybody from disarming a watchdog.
+   * @throws HF_STORE
+   */
+  async append(step: Step): Promise<void> {
+    const line = lineOf(step);
+    const position = this.#length;
+    this.#length += line.length;
+    try {
+      const { bytesWritten } = await writeAt(this.#fd, line, 0, line.length, position);
+      if (bytesWritten < line.length) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+      await datasync(this.#fd);
+    } catch (error) {
+      throw unwritable(this.#path, error);
+    }
   }
 
+  /** Waits for nothing. */
   close(): void {
-    closeSync(this.#fd);
+    close(this.#fd, () => undefined);
   }
+}
+
+const writeAt = promisify(write);
+const datasync = promisify(fdatasync);
+
+function lineOf(step: Step): Buffer {
+  return Buffer.from(`${JSON.stringify(step)}\n`);
 }
 
 function syncDirectory(path: string): void {
@@ -235,10 +296,11 @@ function parsed<T>(schema: z.ZodType<T>, content: string): T | undefined {
   }
 }
 
+/** Null: there is none. Empty: it is too long to be one of ours. */
 async function readBounded(path: string): Promise<string | null> {
   try {
-    const { size } = await stat(path);
-    return size > maxFileBytes ? '' : await readFile(path, 'utf8');
+    const { text: content, cut } = await readPart(path, 'head', maxFileBytes);
+    return cut ? '' : content;
   } catch (error) {
     if (isMissing(error)) return null;
     throw unreadable(path, error);
@@ -268,15 +330,16 @@ async function stored<T>(directory: string, write: () => Promise<T>): Promise<T>
   try {
     return await write();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST')
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
       throw new HoldfastError('HF_CONFLICT', `a validation is under way (${join(directory, 'run')}): wait for it`, {
         cause: error,
       });
-    throw new HoldfastError(
-      'HF_STORE',
-      `cannot write ${directory}: ${code ?? message}: run this as root, or see to its file system`,
-      { cause: error },
-    );
+    throw unwritable(directory, error);
   }
+}
+
+function unwritable(path: string, error: unknown): HoldfastError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const sentence = `cannot write ${path}: ${code ?? message}: run this as root, or see to its file system`;
+  return new HoldfastError('HF_STORE', sentence, { cause: error });
 }

@@ -3,6 +3,7 @@
  * run, the verdict is never better than the truth: what could as well have been a power loss is no verdict.
  */
 import type { Begin, Measured, Step, Validation } from './validation-record.js';
+import { cardReset } from './watchdog-sysfs.js';
 
 export interface BootFacts {
   readonly bootId: string;
@@ -20,23 +21,18 @@ export type Judgement =
 const marginMs = 2_000;
 /** Drivers count in ticks of up to a second: each expiry may come so much early. */
 const tickMs = 1_000;
-/** So many gaps between signs of life before the last one tell how far apart they came. */
-const lastGaps = 32;
 /** A moment that is known less exactly than this does not tell which expiry it was. */
 const maxUncertaintyMs = 1_500;
-/** Clocks of boards have a resolution of a second; some more for reading them. */
-const boardClockStepMs = 1_200;
 /** Our clock may be set on the way: further back than this, and it bounds nothing. */
 const wallErrorMs = 3_000;
 /** A slow firmware, and a file system check. */
-const maxBootMs = 600_000;
-/** WDIOF_CARDRESET of linux/watchdog.h. */
-const cardReset = 0x20;
+export const maxBootMs = 600_000;
 
 export function judgeRun(steps: readonly Step[], facts: BootFacts): Judgement {
   const begin = stepOf(steps, 'begin');
   if (begin === undefined) return { tried: false, sentence: 'a validation ended before it had begun' };
-  if (stepOf(steps, 'last-pet-due') === undefined) return { tried: false, sentence: untried(begin, steps, facts) };
+  const isTried = stepOf(steps, 'last-pet-due') !== undefined && stepOf(steps, 'aborted') === undefined;
+  if (!isTried) return { tried: false, sentence: untried(begin, steps, facts) };
   const measured = stepOf(steps, 'measured');
   const finding = find(steps, begin, measured, facts);
   const bootAfter = begin.bootId === facts.bootId ? null : facts.bootId;
@@ -58,9 +54,9 @@ function untried({ device, bootId }: Begin, steps: readonly Step[], facts: BootF
 }
 
 function subjectOf(begin: Begin, measured: Measured | undefined) {
-  const { run, device, driver, kind, board, timeoutAskedS, bootId: bootBefore } = begin;
+  const { run, device, driver, kind, board, machine, firmware, timeoutAskedS, bootId: bootBefore } = begin;
   return {
-    ...{ run, device, driver, kind, board, timeoutAskedS, bootBefore },
+    ...{ run, device, driver, kind, board, machine, firmware, timeoutAskedS, bootBefore },
     identity: measured?.identity ?? begin.identity,
     when: new Date(begin.wallMs).toISOString(),
     timeoutS: measured?.timeoutS ?? null,
@@ -90,7 +86,7 @@ function find(steps: readonly Step[], begin: Begin, measured: Measured | undefin
   const silence = silenceOf(steps, pet);
   if (silence === null) return unfinished('the machine went down at the last pet');
   const bootedMs = facts.bootWallMs - pet.wallMs;
-  return judgeReset(boundedBy(silence, bootedMs, measured), measured, facts, bootedMs);
+  return judgeReset(silence, measured, facts, bootedMs);
 }
 
 function didNotReset(waitedS: number, { timeoutS }: Measured): Finding {
@@ -105,35 +101,20 @@ function didNotReset(waitedS: number, { timeoutS }: Measured): Finding {
 interface Silence {
   readonly earliestMs: number;
   readonly latestMs: number;
-  readonly spacingMs: number;
 }
 
-/**
- * The machine lived at its last sign of life. One more was due within the longest time that passed between two of them,
- * and would have been durable within that time again, since the next waits for it.
- */
+/** The machine lived at its last sign of life; had it lived when the next was overdue, it would have been disarmed. */
 function silenceOf(steps: readonly Step[], pet: Extract<Step, { step: 'last-pet' }>): Silence | null {
-  const signs = steps.flatMap((step) => (step.step === 'alive' ? [step.bootMs] : []));
-  const last = signs.at(-1);
-  if (last === undefined) return null;
-  const gaps = signs.map((sign, at) => sign - (signs[at - 1] ?? pet.endMs));
-  const spacingMs = Math.max(...gaps.slice(-lastGaps));
-  return { earliestMs: last - pet.endMs, latestMs: last + 2 * spacingMs - pet.startMs, spacingMs };
-}
-
-/** It went down before the next kernel started, as far as the board's clock is right. */
-function boundedBy(silence: Silence, bootedMs: number, { boardClockErrorMs }: Measured): Silence {
-  if (boardClockErrorMs === null) return silence;
-  const latestMs = Math.min(silence.latestMs, bootedMs + boardClockStepMs + boardClockErrorMs);
-  // A clock that contradicts the signs of life bounds nothing.
-  return latestMs < silence.earliestMs ? silence : { ...silence, latestMs };
+  const last = steps.findLast((step) => step.step === 'alive');
+  if (last?.step !== 'alive') return null;
+  return { earliestMs: last.bootMs - pet.endMs, latestMs: last.untilMs - pet.startMs };
 }
 
 /** @param bootedMs from the last pet to the start of the kernel that runs now, by the wall clock */
 function judgeReset(silence: Silence, measured: Measured, facts: BootFacts, bootedMs: number): Finding {
-  const { earliestMs, latestMs, spacingMs } = silence;
+  const { earliestMs, latestMs } = silence;
   const evidence = [
-    `the last sign of life came ${inSeconds(earliestMs)} after the last pet, and the last ones came at most ${inSeconds(spacingMs)} apart`,
+    `the last sign of life came ${inSeconds(earliestMs)} after the last pet; without another one the watchdog would have been disarmed after ${inSeconds(latestMs)}`,
     `another kernel (boot id ${facts.bootId}) started ${inSeconds(bootedMs)} after the last pet, by the wall clock${clockSentence(measured)}`,
     bootStatusSentence(measured.bootStatus, facts.bootStatus),
   ];

@@ -1,5 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { HoldfastError } from '../core/errors.js';
 import type { Step } from './validation-record.js';
+
+/**
+ * Until the line is durable, or for the ten minutes after which no reset is taken for the watchdog any more. The line
+ * begins anew, for the one that was under way may have no end. A word from us says that all is well.
+ */
+const script = `read -r word && exit
+tries=0
+while [ -e "$1" ] && [ $tries -lt 610 ]; do
+  printf '\\n%s\\n' "$2" >>"$1" && sync "$1" && exit
+  tries=$((tries + 1))
+  sleep 1
+done`;
 
 /**
  * A process that outlives this one should it be killed, and then says so in the run's file: the device was closed, which
@@ -7,23 +21,34 @@ import type { Step } from './validation-record.js';
  */
 export class ValidationWitness {
   readonly #path: string;
+  readonly #shell: string;
   #process: ChildProcess | null = null;
 
-  /** @param path the run's file */
-  constructor(path: string) {
+  /** @param path the run's file @param shell only tests set it */
+  constructor(path: string, shell = 'sh') {
     this.#path = path;
+    this.#shell = shell;
   }
 
-  call(): void {
+  /** Returns when it is there. @throws HF_STORE if it cannot be started */
+  async call(): Promise<void> {
     const step: Step = { step: 'interrupted', reason: 'its command was killed after the last pet' };
-    // The line begins anew, for the one that was under way may have no end. A word from us says that all is well.
-    const script = 'read -r word || { [ -e "$1" ] && printf "\\n%s\\n" "$2" >> "$1" && sync; }';
-    this.#process = spawn('sh', ['-c', script, 'sh', this.#path, JSON.stringify(step)], {
+    const witness = spawn(this.#shell, ['-c', script, 'sh', this.#path, JSON.stringify(step)], {
       // Not in our process group: what ends that must not end this.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
-    this.#process.unref();
+    witness.stdin.on('error', () => undefined);
+    try {
+      await once(witness, 'spawn');
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const sentence = `cannot start ${this.#shell}, which is to note it should this command be killed (${code ?? message}): see to the limits on processes and memory`;
+      throw new HoldfastError('HF_STORE', sentence, { cause: error });
+    }
+    witness.on('error', () => undefined);
+    witness.unref();
+    this.#process = witness;
   }
 
   release(): void {

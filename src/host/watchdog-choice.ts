@@ -2,21 +2,24 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../core/errors.js';
-import { readBoard } from './board.js';
+import { type Board, readBoard } from './board.js';
 import { mismatch, type Validation, ValidationFiles } from './validation-record.js';
 import { heldBy } from './watchdog-failure.js';
 import { type FoundWatchdog, findWatchdogs } from './watchdog-inventory.js';
+import { deviceKey } from './watchdog-sysfs.js';
 
 export interface KnownWatchdog extends FoundWatchdog {
   /** The verdict of the last validation of this device with this driver on this board; null: there is none. */
   readonly validation: Validation | null;
-  /** A verdict that belongs to another device, driver or board, and why it does not count. */
+  /** A verdict that belongs to another device, driver, machine or firmware, and why it does not count. */
   readonly foreign: { readonly validation: Validation; readonly why: string } | null;
+  /** Path of its record, which cannot be understood, and may say that it does not reset; null: there is none such. */
+  readonly damagedRecord: string | null;
 }
 
 export interface KnownWatchdogs {
   readonly watchdogs: readonly KnownWatchdog[];
-  readonly board: string;
+  readonly board: Board;
   readonly notes: readonly string[];
 }
 
@@ -30,26 +33,36 @@ export interface WatchdogChoice {
 export async function knownWatchdogs(stateDir: string, root = '/'): Promise<KnownWatchdogs> {
   const { watchdogs, notes } = await findWatchdogs(root);
   const board = await readBoard(root);
+  const files = new ValidationFiles(stateDir);
   try {
-    const results = await new ValidationFiles(stateDir).results();
-    return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, results)), board, notes };
+    const records = { results: await files.results(), damaged: await files.damaged() };
+    return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, records)), board, notes };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    const unknown = watchdogs.map((watchdog) => withVerdict(watchdog, board, []));
+    const records = { results: [], damaged: new Map() };
+    const unknown = watchdogs.map((watchdog) => withVerdict(watchdog, board, records));
     return { watchdogs: unknown, board, notes: [...notes, error.message] };
   }
 }
 
-function withVerdict(watchdog: FoundWatchdog, board: string, results: readonly Validation[]): KnownWatchdog {
+interface Records {
+  readonly results: readonly Validation[];
+  readonly damaged: ReadonlyMap<string, string>;
+}
+
+function withVerdict(watchdog: FoundWatchdog, board: Board, { results, damaged }: Records): KnownWatchdog {
   const validation = results.find((result) => result.device === watchdog.device) ?? null;
-  const why = validation && mismatch(validation, { ...watchdog, board });
-  if (validation === null || why === null) return { ...watchdog, validation, foreign: null };
-  return { ...watchdog, validation: null, foreign: { validation, why } };
+  const why = validation && mismatch(validation, { ...watchdog, ...board });
+  const damagedRecord = damaged.get(watchdog.device) ?? null;
+  if (validation === null || why === null) return { ...watchdog, validation, foreign: null, damagedRecord };
+  return { ...watchdog, validation: null, foreign: { validation, why }, damagedRecord };
 }
 
 /** Why a watchdog must not be relied on, whatever the configuration allows; null: nothing is known against it. */
-export function knownProblem({ device, problem, validation }: KnownWatchdog): string | null {
+export function knownProblem({ device, problem, validation, damagedRecord }: KnownWatchdog): string | null {
   if (problem !== null) return problem;
+  if (damagedRecord !== null)
+    return `what was recorded of ${device} is damaged (${damagedRecord}), and may be that it does not reset this machine: validate it again`;
   if (validation?.verdict !== 'did-not-reset') return null;
   return `${device} did not reset this machine when it was validated (${validation.when}): mend the cause and validate it again, or name another device`;
 }
@@ -108,7 +121,7 @@ export async function findConfiguredWatchdog(
   stateDir: string,
   root = '/',
   load: LoadSoftdog = loadSoftdog,
-): Promise<{ readonly device: string; readonly known: KnownWatchdog | null; readonly board: string }> {
+): Promise<{ readonly device: string; readonly known: KnownWatchdog | null; readonly board: Board }> {
   let all = await knownWatchdogs(stateDir, root);
   let device: string | null = configured;
   if (configured === 'auto') {
@@ -120,7 +133,7 @@ export async function findConfiguredWatchdog(
     device = choice.device;
     if (device === null) throw new HoldfastError('HF_WATCHDOG', choice.reason);
   }
-  return { device, known: watchdogAt(all.watchdogs, device), board: all.board };
+  return { device, known: await watchdogAt(all.watchdogs, device, root), board: all.board };
 }
 
 async function loaded(load: LoadSoftdog): Promise<boolean> {
@@ -130,8 +143,18 @@ async function loaded(load: LoadSoftdog): Promise<boolean> {
   );
 }
 
-/** `/dev/watchdog` is another name of watchdog0 where that exists. */
-export function watchdogAt(watchdogs: readonly KnownWatchdog[], device: string): KnownWatchdog | null {
-  const named = (path: string) => watchdogs.find((watchdog) => watchdog.device === path) ?? null;
-  return named(device) ?? (device === '/dev/watchdog' ? named('/dev/watchdog0') : null);
+/**
+ * The one that a path names, be it by a link or by another node with its number; null: none of them.
+ * @param root prefix of /dev and /sys; only tests set it
+ */
+export async function watchdogAt(
+  watchdogs: readonly KnownWatchdog[],
+  device: string,
+  root = '/',
+): Promise<KnownWatchdog | null> {
+  const key = await deviceKey(device, root);
+  for (const watchdog of key === null ? [] : watchdogs) {
+    if ((await deviceKey(watchdog.device, root)) === key) return watchdog;
+  }
+  return null;
 }

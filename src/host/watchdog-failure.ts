@@ -51,7 +51,8 @@ async function cause(failure: Failure): Promise<string> {
   }
 }
 
-async function openCause({ path, emulated }: Failure, name: string): Promise<string> {
+/** Why a device cannot be opened, and what to do about it. @param name of the errno */
+export async function openCause({ path, emulated }: Pick<Failure, 'path' | 'emulated'>, name: string): Promise<string> {
   if (emulated) {
     if (name === 'EBUSY') return 'another agent has the emulated device open: stop that agent';
     return `the emulator does not answer (${name}): start watchdog-emulator with --socket ${path}`;

@@ -37,6 +37,9 @@ export interface Holder {
 /** WDIOF_MAGICCLOSE of linux/watchdog.h. */
 const magicClose = 0x0100;
 
+/** WDIOF_CARDRESET of linux/watchdog.h, in the boot status: the watchdog has caused the last reset. */
+export const cardReset = 0x20;
+
 /** The reserved number of /dev/watchdog; the same device as watchdog0 where that exists. */
 const miscWatchdog = '10:130';
 
@@ -147,6 +150,18 @@ async function driverWithoutDevice(root: string): Promise<string | null> {
 async function readOldDriver(root: string): Promise<KernelWatchdogState> {
   const { name, timeoutS, pretimeoutS, nowayout } = await findOldDriver(root);
   return { ...unknownState, driver: name, timeoutS, pretimeoutS, nowayout };
+}
+
+/**
+ * What two paths have in common that name one device, be it by a link, by another node of the same number, or as
+ * /dev/watchdog and watchdog0; null: there is no such device.
+ * @param root prefix of /dev and /sys; only tests set it
+ */
+export async function deviceKey(device: string, root = '/'): Promise<string | null> {
+  const file = await stat(join(root, device)).catch(() => null);
+  if (!file?.isCharacterDevice()) return null;
+  const number = deviceNumber(file);
+  return (await sysfsFolders(root)).get(number) ?? number;
 }
 
 /** A device that must not be armed: the death of the agent would leave what runs here unguarded. */
