@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { predict } from './cases.mjs';
-import { agentIsThere, isPet, isReady, isReset, isRun, isWord } from './guest.mjs';
+import { agentIsThere, isPet, isReady, isReset, isRun } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
 import { judgeReset, maxAttempts, seconds } from './verdict.mjs';
 
@@ -89,11 +89,10 @@ export class Bench {
    */
   async awaitReset(sinceMs, limitMs) {
     const reset = await this.#guest.until('reset', sinceMs, isReset, limitMs);
-    const [word] = this.#guest.find(sinceMs, isWord).filter(({ atMs }) => atMs <= reset.atMs);
-    const firedMs = (word ?? reset).atMs;
+    const firedMs = reset.wordMs ?? reset.atMs;
     const pets = this.#guest.find(this.#bootedMs, isPet).filter(({ atMs }) => atMs < firedMs);
     this.#bootedMs = reset.atMs;
-    return { firedMs, resetMs: reset.atMs, announced: word !== undefined, pets };
+    return { firedMs, resetMs: reset.atMs, announced: reset.wordMs !== null, pets };
   }
 
   async #expectReset(predicted, { actFromMs, actToMs }) {

@@ -1,6 +1,6 @@
 import { boundMs, Cluster, wholeMs } from './cluster.mjs';
 import { expectedTimes } from './drivers.mjs';
-import { isPet, isReset, isWord } from './guest.mjs';
+import { isPet, isReset } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
 import { judgeFiring, judgeWord, maxAttempts, seconds } from './verdict.mjs';
 
@@ -72,7 +72,7 @@ async function runRound(cluster, { inject, by }) {
   const healedMs = monotonicMs();
   await cluster.untilWhole(wholeMs);
   figures.backMs = monotonicMs() - healedMs;
-  const { again = false, failures } = judgeEnd(guest, { startMs, resetMs: reset.atMs, by });
+  const { again = false, failures } = judgeEnd(guest, reset, by);
   return { ...figures, again, failures: [...failures, ...judge(cluster, guest, { startMs, resetMs: reset.atMs })] };
 }
 
@@ -88,14 +88,13 @@ function judge(cluster, guest, { startMs, resetMs: atMs }) {
 }
 
 /** By whom it was reset; where it hangs, nothing pets any more. */
-function judgeEnd(guest, { startMs, resetMs: atMs, by }) {
+function judgeEnd(guest, { atMs, wordMs }, by) {
   const { driver, ownReset } = guest;
-  const [word] = guest.find(startMs, (each) => isWord(each) && each.atMs <= atMs);
-  const announced = word !== undefined;
+  const announced = wordMs !== null;
   if (by !== 'watchdog') {
     return { failures: judgeWord(announced, by === 'agent or watchdog' && !ownReset && driver.announced) };
   }
-  const seen = { firedMs: (word ?? { atMs }).atMs, announced, pets: guest.find(0, isPet) };
+  const seen = { firedMs: wordMs ?? atMs, announced, pets: guest.find(0, isPet) };
   return judgeFiring(seen, driver, expectedTimes(boundMs, driver.kappa).timeoutS);
 }
 

@@ -13,11 +13,10 @@ import { Qmp } from './qmp.mjs';
 /** A condition for shell commands: an emulated processor is not to be kept busy by a CLI that nobody can answer. */
 export const agentIsThere = '[ -S /run/holdfast/holdfast.sock ]';
 
-/** What is seen of a guest, see Guest. `isReady`: it takes commands; `isWord`: the hardware's own, that it has fired. */
+/** What is seen of a guest, see Guest. `isReady`: it takes commands. */
 export const isReady = ({ kind, line }) => kind === 'control' && line === '0 = 0';
 export const isPet = ({ kind }) => kind === 'pet';
 export const isRun = ({ kind }) => kind === 'runs';
-export const isWord = ({ kind }) => kind === 'watchdog';
 export const isReset = ({ kind }) => kind === 'reset';
 
 const startMs = 120_000;
@@ -27,7 +26,8 @@ const endMs = 3_000;
 
 /**
  * One QEMU guest. Keeps what was seen of it, each with the host's instant; emits 'seen' with each:
- * { kind: 'watchdog' }: the hardware says that it has fired; 'reset': the machine stands still, to be reset, and `by` whom;
+ * { kind: 'watchdog' }: the hardware says that it has fired; 'reset': the machine stands still, to be reset, `by` whom,
+ * and `wordMs`, when the hardware had said that it has fired; null: it had not;
  * 'pet' and 'close' with the driver's function and the error of the clock; 'runs': the witness runs here; 'console',
  * 'control': a line of that port; 'event': any other event of QEMU's.
  */
@@ -41,6 +41,7 @@ export class Guest extends EventEmitter {
   #sockets = {};
   #asking = null;
   #catchResets = false;
+  #wordMs = null;
   #startedMs = monotonicMs();
   #qmp = new Qmp((event) => this.#onEvent(event));
   #control = new Control((text) => this.#sockets.control.write(text));
@@ -157,9 +158,14 @@ export class Guest extends EventEmitter {
   }
 
   #onEvent({ name, atMs, data }) {
-    if (name === 'WATCHDOG') this.#see({ kind: 'watchdog', atMs });
+    if (name === 'WATCHDOG') this.#onWord(atMs);
     else if (name === 'SHUTDOWN' && data.reason === 'guest-reset') this.#onReset('guest', atMs);
     else this.#see({ kind: 'event', name, atMs, data });
+  }
+
+  #onWord(atMs) {
+    this.#wordMs = atMs;
+    this.#see({ kind: 'watchdog', atMs });
   }
 
   /**
@@ -167,7 +173,8 @@ export class Guest extends EventEmitter {
    * one a second later when its memory has been loaded anew.
    */
   #onReset(by, atMs) {
-    this.#see({ kind: 'reset', by, atMs });
+    this.#see({ kind: 'reset', by, atMs, wordMs: this.#wordMs });
+    this.#wordMs = null;
     this.#catchResets = false;
     // Whoever was asked before is gone.
     this.clock.restart();

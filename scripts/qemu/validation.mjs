@@ -32,5 +32,5 @@ export async function begunRun(bench) {
 
 /** A shell command that ends when the run has come to that step. */
 export function untilStep(name) {
-  return `until grep -q '"step":"${name}"' ${begunFile}; do sleep 0.1; done`;
+  return `until grep -qs '"step":"${name}"' ${begunFile}; do sleep 0.1; done`;
 }
