@@ -239,6 +239,20 @@ t.test('datacenter.cfg with mistakes', async (t) => {
     '2 refused: ha: shutdown_policy must be one of conditional, freeze, failover, migrate, not "never"',
     '2 ignored: ha: "fencing" has no counterpart',
   ]);
+  const twice = parseDatacenter(
+    'crs: ha=static,ha=basic\nkeyboard: de\ncrs: ha=dynamic,ha-auto-rebalance-margin=30',
+    'f',
+  );
+  t.same(twice.options, { scheduler: 'static' });
+  t.same(brief(twice.notes), [
+    '1 refused: crs: "ha" is given twice; the first one counts',
+    '3 refused: crs stands in line 1 already; the first one counts',
+  ]);
+  const garbage = parseDatacenter('  # note\n\n mac_prefix: BC:24:11\n\u0000\ufffd\u0001x\nno colon here', 'f');
+  t.same(brief(garbage.notes), [
+    '4 refused: "\\u0000\ufffd\\u0001x" is not written NAME: VALUE',
+    '5 refused: "no colon here" is not written NAME: VALUE',
+  ]);
   for (const broken of ['{', '{]', '{"crs": 3}', '{"ha": [1]}']) {
     t.match(parseDatacenter(broken, 'f').notes, [{ line: 0, kind: 'refused' }], broken);
   }

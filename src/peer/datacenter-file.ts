@@ -18,7 +18,7 @@ interface Entry {
 
 /**
  * datacenter.cfg of the peer: lines `crs: ha=static,…` and `ha: shutdown_policy=…`; or, as its simulator has it, one
- * JSON object. What has nothing to do with high availability is passed over. @param file only named in the notes
+ * JSON object. Other options have nothing to do with high availability, and are passed over. @param file only named in the notes
  */
 export function parseDatacenter(text: string, file: string): DatacenterFile {
   const book = new NoteBook(file);
@@ -45,21 +45,38 @@ function namesIn(table: string): string[] {
 }
 
 function entriesOfLines(text: string, book: NoteBook): Entry[] {
+  const lineOf = new Map<string, number>();
   return text.split('\n').flatMap((raw, at) => {
-    const [, table = '', value = ''] = /^([a-z0-9_-]+):\s*(.*)$/i.exec(raw.trimEnd()) ?? [];
-    return tables.includes(table) ? entriesOfString(table, value, at + 1, book) : [];
+    const line = at + 1;
+    const content = raw.trim();
+    if (content === '' || content.startsWith('#')) return [];
+    const [, table, value = ''] = /^([a-z0-9_-]+):\s*(.*)$/i.exec(content) ?? [];
+    if (table === undefined) book.add('refused', line, `${quoted(content)} is not written NAME: VALUE`);
+    if (table === undefined || !tables.includes(table)) return [];
+    const earlier = lineOf.get(table);
+    if (earlier === undefined) {
+      lineOf.set(table, line);
+      return entriesOfString(table, value, line, book);
+    }
+    book.add('refused', line, `${table} stands in line ${earlier} already; the first one counts`);
+    return [];
   });
 }
 
 /** A property string: `key=value,key=value`; the first value may stand without its key, which is `ha`. */
 function entriesOfString(table: string, text: string, line: number, book: NoteBook): Entry[] {
   const parts = text.split(',').map((part) => part.trim());
-  return parts.flatMap((part, at) => {
+  const entries = parts.flatMap((part, at): Entry[] => {
     const equals = part.indexOf('=');
     if (equals > 0) return [{ table, key: part.slice(0, equals).trim(), value: part.slice(equals + 1).trim(), line }];
     if (part !== '' && equals < 0 && at === 0 && table === 'crs') return [{ table, key: 'ha', value: part, line }];
     if (part !== '') book.add('refused', line, `${table}: ${quoted(part)} is not written NAME=VALUE`);
     return [];
+  });
+  return entries.filter(({ key }, at) => {
+    const isFirst = entries.findIndex((each) => each.key === key) === at;
+    if (!isFirst) book.add('refused', line, `${table}: ${quoted(key)} is given twice; the first one counts`);
+    return isFirst;
   });
 }
 

@@ -84,8 +84,12 @@ export class SectionReader {
     const byName = new Map<string, NodePriority>();
     for (const item of this.names(key)) {
       const node = parseNodePriority(item);
-      if (node === null) this.refuse(line, `${quoted(item)} is not a node, nor NODE:PRIORITY`);
-      else byName.set(node.name, node);
+      if (node === null) {
+        this.refuse(line, `${quoted(item)} is not a node, nor NODE:PRIORITY`);
+        continue;
+      }
+      if (byName.has(node.name)) this.changed(key, `${this.name} names ${node.name} twice; the last one counts`);
+      byName.set(node.name, node);
     }
     return [...byName.values()];
   }
