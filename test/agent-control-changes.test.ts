@@ -221,7 +221,7 @@ t.test('rules are checked when they are made', async (t) => {
   const opposed = { ...ruleAdd, ...apart, id: 'q' };
   t.throws(() => planRule(cluster.context, opposed), {
     code: 'HF_CONFLICT',
-    message: /rule .*\(--force adds it all the same\)/,
+    message: /^rules pair and q: q keeps vm:1 and vm:2 apart and pair keeps them together, so [^;]*$/,
   });
   t.ok(planRule(cluster.context, { ...opposed, force: true }).warnings.length > 0, 'forced, it is a warning');
   t.same(

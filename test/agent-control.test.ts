@@ -23,24 +23,30 @@ interface Controlled extends World {
   change(mutation: Mutation): Promise<void>;
 }
 
+const unasked = (): never => {
+  throw new Error('nobody asks for that here');
+};
+const unaskedReports = {
+  status: unasked,
+  timing: unasked,
+  explain: unasked,
+  preview: unasked,
+  resets: unasked,
+  acknowledgeResets: unasked,
+};
+
 async function controlled(): Promise<Controlled> {
   const all = world();
   await all.settle();
-  const unasked = (): never => {
-    throw new Error('nobody asks for a report here');
-  };
   const drivers = new Map([[all.driver.type, all.driver]]);
   const previewed: Command[] = [];
   const control = new LocalControl(all.agent, drivers, {
-    status: unasked,
-    timing: unasked,
+    ...unaskedReports,
     explain: (sid) => ({ ...someExplanation, sid }),
     preview: (command) => {
       previewed.push(command);
       return somePreview;
     },
-    resets: unasked,
-    acknowledgeResets: unasked,
   });
   const change = async (mutation: Mutation): Promise<void> => {
     const changed = control.mutate(mutation);
@@ -141,6 +147,11 @@ t.test('a parameter that is named like an option is unset as a parameter', async
   await change(add('ocf:web', { state: 'stopped', comment: 'kept', parameters: { comment: 'gone' } }));
   await change(set('ocf:web', {}, ['comment']));
   t.match(control.resources(), [{ comment: 'kept', parameters: {} }]);
+  await change(set('ocf:web', { memoryMiB: 7, maxRestart: 7, parameters: { memory: 'gone' } }));
+  await change(set('ocf:web', {}, ['memory', 'max-restart']));
+  t.match(control.resources(), [{ memoryMiB: 7, maxRestart: 1, parameters: {} }]);
+  await change(set('ocf:web', {}, ['memory']));
+  t.match(control.resources(), [{ memoryMiB: 0 }]);
   t.strictSame(control.resources()[0]?.parameters, {});
 });
 
@@ -157,8 +168,12 @@ t.test('a name that is not known is answered with the nearest that is', async (t
     [
       set('ocf:webserver', {}, ['qqq']),
       'HF_ARGUMENT',
-      /only address, comment, maxRestart, maxRelocate, .*, state can be unset/,
+      /only address, comment, max-restart, max-relocate, failback, auto-rebalance, .*, memory, state can be unset/,
     ],
+    [set('ocf:webserver', {}, ['max-restrat']), 'HF_ARGUMENT', /did you mean 'max-restart'\?/],
+    [remove('100'), 'HF_NOT_FOUND', /there is no resource vm:100, nor ct:100: /],
+    [add('ocf:self', { requires: ['ocf:webserver', 'ocf:self'] }), 'HF_ARGUMENT', /ocf:self would wait for itself/],
+    [add('ocf:self', { after: ['ocf:self'] }), 'HF_ARGUMENT', /ocf:self would wait for itself/],
     [set('ocf:webserver', {}, ['constructor']), 'HF_ARGUMENT', /cannot unset 'constructor'/],
   ];
   for (const [mutation, code, message] of cases) await t.rejects(control.mutate(mutation), { code, message });
@@ -306,6 +321,83 @@ t.test('the manager itself says what would be, and why something is where it is'
   t.match(await control.preview(add('ocf:db')), { moves: [{ sid: 'ocf:db', how: 'start', to: 'node1' }] });
   t.equal(JSON.stringify(all.agent.node.log.committed), before, 'nothing is changed');
   t.match(control.explain('ocf:web'), { sid: 'ocf:web', node: 'node1', nodes: [{ name: 'node1', verdict: 'here' }] });
+});
+
+t.test('why a resource is where it is has what it depends on', async (t) => {
+  const { control, change } = await controlled();
+  for (const sid of ['ocf:db', 'ocf:log']) await change(add(sid));
+  await change(add('ocf:web', { requires: ['ocf:db'], after: ['ocf:log', 'ocf:db'] }));
+  t.same(control.explain('ocf:web').sentences, [
+    ...someExplanation.sentences,
+    'It is started only while all that it requires run: ocf:db.',
+    'It is started after ocf:log and ocf:db, if they are being started.',
+  ]);
+  t.same(control.explain('ocf:db').sentences, someExplanation.sentences);
+});
+
+t.test('what is rehearsed finds what comes before it, and changes nothing', async (t) => {
+  const { control, agent: running, previewed } = await controlled();
+  const before = JSON.stringify(running.node.log.committed);
+  const nodes = [{ name: 'node1', priority: 0 }];
+  const rule = (
+    id: string,
+    affinity: 'positive' | 'negative',
+    resources: readonly string[],
+    force = false,
+  ): Mutation => ({
+    type: 'rule-add',
+    id,
+    ruleType: 'resource-affinity',
+    options: { affinity, resources },
+    force,
+  });
+  const steps: readonly Mutation[] = [
+    { type: 'group-add', name: 'web', options: { nodes: [...nodes, { name: 'node9', priority: 0 }] } },
+    add('ocf:a', { group: 'web' }),
+    add('ocf:b'),
+    rule('r1', 'positive', ['ocf:a', 'ocf:b']),
+  ];
+  t.match(await control.rehearse(steps), { refusal: null, warnings: [[/no node node9/], [], [], []] });
+  const opposed = await control.rehearse([...steps, rule('r2', 'negative', ['ocf:a', 'ocf:b']), add('ocf:c')]);
+  t.equal(opposed.warnings.length, 4);
+  t.match(opposed.refusal, { code: 'HF_CONFLICT', message: /^rules r1 and r2: r2 keeps ocf:a and ocf:b apart/ });
+  t.equal(opposed.refusal?.message.split('none of these rules').length, 2, 'which is said once');
+  const forced = await control.rehearse([...steps, rule('r2', 'negative', ['ocf:a', 'ocf:b'], true)]);
+  t.match(forced, { refusal: null, warnings: [[], [], [], [], [/^rules r1 and r2: /]] });
+  t.match(await control.rehearse([...steps, rule('r3', 'positive', ['ocf:a'])]), {
+    refusal: { code: 'HF_CONFLICT', message: /^rule r3: a resource-affinity rule needs two resources/ },
+  });
+  t.match(await control.rehearse([add('ocf:a'), add('ocf:a')]), { warnings: [[]], refusal: { code: 'HF_EXISTS' } });
+  t.equal(JSON.stringify(running.node.log.committed), before);
+  t.same(previewed, []);
+});
+
+t.test('while nothing is known of the cluster, nothing is said not to be there', async (t) => {
+  const { control, agent: running, cluster } = await controlled();
+  const { node } = running;
+  const ignorant = new LocalControl(
+    {
+      node: { ...node, cluster: null },
+      request: unasked,
+      subscribe: unasked,
+      decisions: unasked,
+      prepareShutdown: unasked,
+    },
+    new Map(),
+    unaskedReports,
+  );
+  const refusal = { code: 'HF_NO_QUORUM', message: /^corosync does not answer yet, so nothing is known/ };
+  const maintenance: Mutation = { type: 'maintenance', node: 'n1', enabled: true };
+  for (const mutation of [maintenance, { type: 'confirm-off', node: 'n1' } as const, remove('ocf:x'), add('ocf:x')]) {
+    await t.rejects(ignorant.mutate(mutation), refusal);
+    await t.rejects(ignorant.preview(mutation), refusal);
+    await t.rejects(ignorant.rehearse([mutation]), refusal);
+  }
+  t.throws(() => ignorant.explain('ocf:x'), refusal);
+  t.throws(() => ignorant.resolve('ocf:x'), refusal);
+  cluster.emit({ type: 'quorum', quorate: false, ring: { nodeId: 1, seq: 9 }, members: [1] });
+  await t.rejects(control.mutate(maintenance), { code: 'HF_NO_QUORUM', message: /there is no quorum/ });
+  await t.rejects(control.rehearse([]), { code: 'HF_NO_QUORUM' });
 });
 
 t.test('a preview without a quorum is refused as the change would be', async (t) => {

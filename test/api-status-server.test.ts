@@ -117,7 +117,7 @@ t.test('reads', async (t) => {
   t.same((await ask(fixture, 'GET', '/v1/resources')).body, { resources: [] });
   const routes = (await ask(fixture, 'GET', '/v1')).body.routes;
   t.match(routes, [{ method: 'GET', path: '/v1', description: String }]);
-  t.equal(Array.isArray(routes) && routes.length, 36);
+  t.equal(Array.isArray(routes) && routes.length, 37);
   const head = await ask(fixture, 'HEAD', '/v1/status');
   t.match(head, { status: 200, headers: { 'content-type': 'application/json' } });
   t.equal((await ask(fixture, 'HEAD', '/v1/events')).headers['content-type'], 'text/event-stream');
@@ -269,6 +269,51 @@ t.test('reads of rules, groups, options, reasons and decisions', async (t) => {
   ]);
 });
 
+t.test('also what is not found outside of the quorate view may be stale', async (t) => {
+  const fixture = await serve(t);
+  t.notOk((await ask(fixture, 'GET', '/v1/resources/ocf:x')).headers['holdfast-stale']);
+  fixture.control.report = { ...healthyReport, leader: null };
+  const stale = { 'holdfast-stale': /may be stale/ };
+  t.match(await ask(fixture, 'GET', '/v1/resources/ocf:x/explanation'), { status: 404, headers: stale });
+  t.match(await ask(fixture, 'GET', '/v1/rules/x'), { status: 404, headers: stale });
+  t.match(await ask(fixture, 'GET', '/v1/rules'), { status: 200, headers: stale });
+});
+
+t.test('changes are rehearsed one after the other, and none is made', async (t) => {
+  const fixture = await serve(t);
+  const { control } = fixture;
+  const rehearse = async (changes: unknown) => ask(fixture, 'POST', '/v1/rehearsal', { body: { changes } });
+  const group = { path: '/v1/groups', body: { name: 'g', nodes: [{ name: 'n1' }] } };
+  control.told = { warnings: ['n1 is new'], comigrated: [] };
+  t.match(await rehearse([group, { path: '/v1/options', body: { scheduler: 'static' } }]), {
+    status: 200,
+    body: { warnings: [['n1 is new'], ['n1 is new']], refusal: null },
+  });
+  t.match(control.rehearsed, [{ type: 'group-add', name: 'g' }, { type: 'options' }]);
+  const bad = { path: '/v1/rules', body: { type: 'location', id: 'r' } };
+  t.match((await rehearse([group, bad, group])).body, {
+    warnings: [['n1 is new']],
+    refusal: { code: 'HF_ARGUMENT', message: /^type must be one of .*, not "location"$/ },
+  });
+  t.equal(control.rehearsed.length, 3, 'what comes before it is looked at');
+  t.match((await rehearse([{ path: '/v1/arm', body: {} }])).body, {
+    refusal: {
+      code: 'HF_ARGUMENT',
+      message: 'the path "/v1/arm" must be one of /v1/groups, /v1/resources, /v1/rules, /v1/options',
+    },
+  });
+  control.refusal = new HoldfastError('HF_CONFLICT', 'rule r forbids it');
+  t.match((await rehearse([group, bad])).body, { refusal: { code: 'HF_CONFLICT' } }, 'the first one counts');
+  control.refusal = null;
+  t.match(await rehearse({}), { status: 400, body: { error: { message: /changes must be a list/ } } });
+  const long = { path: '/v1/groups', body: { name: 'g', nodes: [{ name: 'n1' }], comment: 'x'.repeat(200_000) } };
+  t.match(await rehearse([long]), { status: 200, body: { refusal: { code: 'HF_ARGUMENT' } } }, 'longer than a change');
+  t.match(await ask(fixture, 'POST', '/v1/groups', { body: long.body }), { status: 413 });
+  fixture.peer = { pid: 0, uid: 1000, gid: 1000 };
+  t.match(await rehearse([group]), { status: 403 });
+  t.same(control.mutations, []);
+});
+
 t.test('a shutdown is prepared', async (t) => {
   const fixture = await serve(t);
   const shutdown = (body: object) => ask(fixture, 'POST', '/v1/node/shutdown', { body });
@@ -320,7 +365,13 @@ t.test('malformed requests', async (t) => {
     [add({ agent: 'IPaddr2' }), 400, /agent must be a resource agent/],
     [add({ agent: 'ocf:..:IPaddr2' }), 400, /agent must be a resource agent/],
     [add({ state: 'on' }), 400, /state must be one of "started"/],
-    [add({ sid: '100' }), 400, /sid must be a type and a name/],
+    [add({ sid: '../100' }), 400, /sid must be a type and a name, .*, not "\.\.\/100"$/],
+    [add({ priority: 2_000 }), 400, /priority must be an integer from -1000 to 1000, not 2000$/],
+    [
+      ['POST', '/v1/groups', { body: { name: 'g', nodes: [{ name: 'n1' }, { name: 'n2' }, { name: 'n1' }] } }],
+      400,
+      /nodes must have each node once, and n1 is there twice$/,
+    ],
     [add({ node: 'a b' }), 400, /node must be a node's name/],
     [add({ group: 'constructor' }), 400, /group must be a name/],
     [add({ requires: ['web'] }), 400, /requires\[0\] must be a type and a name/],

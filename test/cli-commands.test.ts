@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
@@ -101,12 +102,16 @@ t.test('changes', async (t) => {
   const parameters = { ip: '10.0.0.9', opts: 'a=b', x: '' };
   const options = { agent: 'ocf:heartbeat:IPaddr2', parameters, comment: 'two words', maxRestart: 0, state: 'stopped' };
   t.same(control.mutations.at(-1), { type: 'add', sid: 'ocf:web', options });
-  t.match(await run(add), { exitCode: 1, stdout: /^$/, stderr: 'holdfast: there is a resource ocf:web already\n' });
+  t.match(await run(add), {
+    exitCode: 1,
+    stdout: /^$/,
+    stderr: 'holdfast: there is a resource ocf:web already [HF_EXISTS]\n',
+  });
   t.match((await run(['config', 'ocf:web'])).stdout, /^ocf:web\n\tagent ocf:heartbeat:IPaddr2\n.*\tparam opts=a=b\n/s);
   t.match(JSON.parse((await run(['config', 'ocf:web', '--json'])).stdout), { sid: 'ocf:web', ...options });
 
   t.match(await run(['set', 'ocf:web', 'ip=10.0.0.8', '--unset', 'x', '--unset', 'max-restart']), { exitCode: 0 });
-  const set = { options: { parameters: { ip: '10.0.0.8' } }, unset: ['x', 'maxRestart'] };
+  const set = { options: { parameters: { ip: '10.0.0.8' } }, unset: ['x', 'max-restart'] };
   t.same(control.mutations.at(-1), { type: 'set', sid: 'ocf:web', ...set });
   t.match(await run(['disable', 'ocf:web']), { exitCode: 0, stdout: 'disabled ocf:web\n' });
   t.match(control.mutations.at(-1), { options: { state: 'disabled' } });
@@ -119,6 +124,8 @@ t.test('changes', async (t) => {
 
 /** What is typed, what the agent is asked for, and what is said. */
 const changes: readonly (readonly [string, Mutation, RegExp])[] = [
+  ['add 1000', { type: 'add', sid: 'vm:1000', options: {} }, /^added vm:1000$/],
+  ['remove 1000', { type: 'remove', sid: '1000', purge: false }, /^stopping and removing vm:1000$/],
   [
     'add vm:100 --max_restart 2 --max_relocate 0 --failback 0 --group g --state enabled --node node2',
     {
@@ -148,7 +155,7 @@ const changes: readonly (readonly [string, Mutation, RegExp])[] = [
   ],
   [
     'set vm:100 --delete max_relocate,group --unset memory',
-    { type: 'set', sid: 'vm:100', options: {}, unset: ['memoryMiB', 'maxRelocate', 'group'] },
+    { type: 'set', sid: 'vm:100', options: {}, unset: ['memory', 'max_relocate', 'group'] },
     /^changed vm:100$/,
   ],
   ['start vm:100', { type: 'set', sid: 'vm:100', options: { state: 'started' }, unset: [] }, /^enabled vm:100$/],
@@ -203,7 +210,7 @@ const changes: readonly (readonly [string, Mutation, RegExp])[] = [
       id: 'r',
       ruleType: 'node-affinity',
       options: { affinity: 'negative' },
-      unset: ['disabled'],
+      unset: ['disable'],
       force: true,
     },
     /^changed rule r$/,
@@ -273,7 +280,18 @@ t.test('every command of the cluster, and a dry run of it', async (t) => {
     t.same(control.mutations.slice(before), [mutation], typed);
   }
   control.refusal = new HoldfastError('HF_CONFLICT', 'rule r forbids it');
-  t.match(await run(['arm', '--dry-run']), { exitCode: 3, stdout: '', stderr: 'holdfast: rule r forbids it\n' });
+  t.match(await run(['arm', '--dry-run']), {
+    exitCode: 3,
+    stdout: '',
+    stderr: 'holdfast: rule r forbids it [HF_CONFLICT]\n',
+  });
+  t.match(await run(['rules', 'add', 'node-affinity', 'r']), {
+    exitCode: 3,
+    stderr: /forbids it \(--force does it all the same\)/,
+  });
+  t.notMatch((await run(['rules', 'add', 'node-affinity', 'r', '--force'])).stderr, /--force/);
+  control.refusal = new HoldfastError('HF_CONFLICT', 'the cluster holds 2000 rules already');
+  t.notMatch((await run(['rules', 'set', 'node-affinity', 'r', '--strict'])).stderr, /--force/);
   control.refusal = null;
   t.same(JSON.parse((await run(['arm', '--dry-run', '--json'])).stdout), somePreview);
 });
@@ -406,7 +424,7 @@ t.test('import', async (t) => {
   control.refusal = new HoldfastError('HF_NO_QUORUM', 'no quorum');
   t.match(await run(['import', files]), {
     exitCode: 3,
-    stderr: /stopped at vm:102: no quorum; what was imported stays/,
+    stderr: 'holdfast: nothing was imported, for vm:102 is refused: no quorum [HF_NO_QUORUM]\n',
   });
   control.refusal = null;
   control.report = healthyReport;
@@ -416,11 +434,57 @@ t.test('import', async (t) => {
   });
 });
 
+t.test('a dry run of an import says what the import would be told, and is refused as it would be', async (t) => {
+  const files = join(directory, 'rehearsed');
+  mkdirSync(files);
+  writeFileSync(join(files, 'groups.cfg'), 'group: first\n\tnodes n1\n');
+  writeFileSync(join(files, 'rules.cfg'), 'resource-affinity: ra\n\tresources vm:1\n\taffinity positive\n');
+  const made = control.mutations.length;
+  const rehearsed = control.rehearsed.length;
+  const both = async (...options: readonly string[]) => {
+    const dry = await run(['import', files, '--dry-run', ...options]);
+    t.same(await run(['import', files, ...options]), dry);
+    return dry;
+  };
+  control.refusal = new HoldfastError('HF_CONFLICT', 'rule ra: it needs two resources');
+  const message = 'nothing was imported, for group first is refused: rule ra: it needs two resources';
+  t.match(await both(), { exitCode: 3, stdout: '', stderr: `holdfast: ${message} [HF_CONFLICT]\n` });
+  t.match(JSON.parse((await both('--json')).stdout), { error: { code: 'HF_CONFLICT', message }, done: [] });
+  t.match(control.rehearsed.slice(rehearsed), [
+    { type: 'group-add', name: 'first' },
+    { type: 'rule-add', id: 'ra', force: false },
+  ]);
+  control.refusal = null;
+  writeFileSync(join(files, 'resources.cfg'), 'ocf: zz\n\tstate started\n\nvm: 1\n\tstate on\n');
+  t.match(await both(), {
+    exitCode: 3,
+    stdout: /^refused resources.cfg:1: ocf:zz needs an agent, .*'holdfast add'\nrefused resources.cfg:5: vm: 1: state/,
+    stderr: /2 things cannot be taken over/,
+  });
+  t.equal(control.mutations.length, made);
+  control.report = { ...healthyReport, leader: null };
+  control.told = { warnings: ['there is no node n1'], comigrated: [] };
+  const told = await run(['import', files, '--dry-run', '--partial']);
+  t.match(told, {
+    exitCode: 0,
+    stdout: /would take over rule ra\nnothing was changed \(dry run\): 2 to take over, 0 there/,
+  });
+  t.equal(told.stderr.match(/may be stale/g)?.length, 1, 'which is said once');
+  t.match(told.stderr, /warning: there is no node n1\n/);
+  control.report = healthyReport;
+  control.told = { warnings: [], comigrated: [] };
+  t.equal(control.mutations.length, made);
+});
+
 t.test('wrong input is refused by name, and nothing is done', async (t) => {
   const before = control.mutations.length;
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /a command is missing; see "holdfast --help"/],
     [['statsu'], /unknown command 'statsu' \(Did you mean status\?\)/],
+    [['help', 'bogus'], /^holdfast: unknown command 'bogus': see "holdfast --help" \[HF_ARGUMENT\]\n$/],
+    [['help', 'statsu'], /^holdfast: unknown command 'statsu': did you mean status\? \[HF_ARGUMENT\]\n$/],
+    [['help', 'rules', 'bogus'], /^holdfast: unknown command 'bogus': see "holdfast rules --help"/],
+    [['rules', 'help', 'ad'], /^holdfast: unknown command 'ad': did you mean add\?/],
     [['status', '-state', 'x'], /unknown option '-state'/],
     [['remove', '--purge'], /missing required argument 'sid'; see "holdfast remove --help"/],
     [['status', '--jsno'], /unknown option '--jsno' \(Did you mean --json\?\)/],
@@ -430,8 +494,11 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['config', 'web'], /"web" must be a type and a name/],
     [['add'], /missing required argument 'sid'/],
     [['add', 'ocf:web', '--agnet', 'x'], /unknown option '--agnet' \(Did you mean --agent\?\)/],
-    [['add', 'ocf:web', '--agent', 'IPaddr2'], /agent must be a resource agent as ocf:PROVIDER:TYPE/],
-    [['add', '../x', '--agent', 'ocf:a:b'], /sid must be a type and a name/],
+    [
+      ['add', 'ocf:web', '--agent', 'IPaddr2'],
+      /agent must be a resource agent as ocf:PROVIDER:TYPE, .*, not "IPaddr2" \[HF_ARGUMENT\]$/m,
+    ],
+    [['add', '../x', '--agent', 'ocf:a:b'], /sid must be a type and a name, .*, not "\.\.\/x"/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', 'ip'], /written NAME=VALUE, not "ip"/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '=x'], /written NAME=VALUE, not "=x"/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', 'a=1', '--param', 'a=2'], /"a" is given twice/],
@@ -441,6 +508,7 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '--max-restart', '1.5'], /--max-restart must be an integer/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '--comment'], /argument missing/],
     [['add', 'ocf:web', '--agent', 'ocf:a:b', '--comment', 'x'.repeat(4_097)], /comment must be at most 4096 bytes/],
+    [['add', 'x', '--agent', 'ocf:a:b'], /sid must be a type and a name, .*, not "x"/],
     [['add', 'vm:1', '--failback', 'maybe'], /--failback must be 0 or 1, not "maybe"/],
     [['add', 'vm:1', '--cpus', '-1'], /argument missing|must be a number from 0 to 4096/],
     [['add', 'vm:1', '--priority', '1001'], /--priority must be an integer from -1000 to 1000/],
@@ -449,10 +517,11 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['stop', 'vm:100', 'soon'], /the time to stop must be an integer from 0 to 86400/],
     [['groupadd', 'g'], /required option '--nodes <node\[:priority\],...>' not specified/],
     [['groupadd', 'g', '--nodes', 'n1:x'], /"n1:x" is not a node, nor NODE:PRIORITY/],
+    [['groupadd', 'g', '--nodes', 'n1,n2:3,n1:2'], /nodes must have each node once, and n1 is there twice/],
     [['groupset', 'g'], /nothing to change of group g/],
     [['rules'], /a command is missing; see "holdfast rules --help"/],
     [['rules', 'ad'], /unknown command 'ad'/],
-    [['rules', 'add', 'affinity', 'r'], /type must be one of "node-affinity", "resource-affinity"/],
+    [['rules', 'add', 'affinity', 'r'], /type must be one of "node-affinity", "resource-affinity", not "affinity"/],
     [['rules', 'add', 'node-affinity', 'r', '--strict', '2'], /--strict must be 0 or 1/],
     [['rules', 'add', 'resource-affinity', 'r', '--affinity', 'both'], /Allowed choices are positive, negative/],
     [['options', 'shutdown_polcy=freeze'], /no option "shutdown_polcy": did you mean shutdown_policy\?/],
@@ -475,7 +544,11 @@ t.test('wrong input is refused by name, and nothing is done', async (t) => {
     [['remove', 'ocf:web/../x'], /must be a type and a name/],
     [['enable', 'ocf:web', '--timeout', '0'], /--timeout must be an integer from 1 to 120, not "0"/],
     [['disable', 'ocf:web', '--timeout', 'soon'], /--timeout must be an integer/],
-    [['status', '--socket', 'x'.repeat(108)], /must have 1 to 107 bytes/],
+    [
+      ['status', '--socket', ''],
+      /the socket path "" cannot be used: give one of 1 to 107 bytes in --socket or HOLDFAST_SOCKET/,
+    ],
+    [['status', '--socket', 'x'.repeat(108)], /give one of 1 to 107 bytes in --socket or HOLDFAST_SOCKET/],
   ];
   for (const [args, message] of cases) {
     const { exitCode, stdout, stderr } = await run(args);
@@ -501,7 +574,11 @@ t.test("the agent's refusals have exit codes", async (t) => {
   } as const;
   for (const code of Object.keys(codes) as (keyof typeof codes)[]) {
     control.refusal = new HoldfastError(code, 'for a reason');
-    t.match(await run(['remove', 'ocf:x']), { exitCode: codes[code], stderr: 'holdfast: for a reason\n' }, code);
+    t.match(
+      await run(['remove', 'ocf:x']),
+      { exitCode: codes[code], stderr: `holdfast: for a reason [${code}]\n` },
+      code,
+    );
     const { exitCode, stdout } = await run(['remove', 'ocf:x', '--json']);
     t.equal(exitCode, codes[code]);
     t.same(JSON.parse(stdout), { error: { code, message: 'for a reason' } });
@@ -596,6 +673,9 @@ t.test('output that cannot be written is an error', async (t) => {
   for (const [args, message] of [
     [['status'], /^holdfast: the output cannot be written \(ENOSPC\): write it elsewhere, and look what was done/],
     [['status', '--json'], /^holdfast: the output cannot be written \(ENOSPC\)/],
+    [['--help'], /^holdfast: the output cannot be written \(ENOSPC\)/],
+    [['help', 'rules'], /^holdfast: the output cannot be written \(ENOSPC\)/],
+    [['--version'], /^holdfast: the output cannot be written \(ENOSPC\)/],
     [['statsu', '--json'], /^holdfast: unknown command 'statsu'/],
   ] as const) {
     const env = { PATH: process.env.PATH, HOLDFAST_SOCKET: socketPath };
@@ -605,7 +685,7 @@ t.test('output that cannot be written is an error', async (t) => {
       stderr += text;
     });
     const exitCode = await new Promise((resolve) => child.once('close', resolve));
-    t.equal(exitCode, args[0] === 'status' ? 1 : 2);
+    t.equal(exitCode, args[0] === 'statsu' ? 2 : 1);
     t.match(stderr, message);
     t.notMatch(stderr, /\n\s+at /, 'no stack');
   }
@@ -623,14 +703,24 @@ t.test('watch says when the agent goes', async (t) => {
   t.match(await ended, { exitCode: 5, stderr: /ended the stream of events/ });
 });
 
+/** The socket of a process that is gone. */
+async function leaveSocket(path: string): Promise<void> {
+  const listen = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  await once(spawn(process.execPath, ['-e', listen], { stdio: 'ignore' }), 'close');
+}
+
 t.test('the agent does not answer', async (t) => {
   const file = join(directory, 'file');
   writeFileSync(file, '');
+  const dead = join(directory, 'dead.sock');
+  await leaveSocket(dead);
   const strange = join(directory, 'strange.sock');
   const other = createServer((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi')).listen(strange);
   const cases: readonly (readonly [string, RegExp])[] = [
     [join(directory, 'none.sock'), /none\.sock: there is no such socket; is holdfastd running\? Start it/],
-    [file, /file: nobody listens there, so holdfastd has died/],
+    [dead, /dead\.sock: nobody listens there, so holdfastd has died/],
+    [file, /file: that is no socket; check --socket and HOLDFAST_SOCKET/],
+    [directory, /: that is no socket; check --socket and HOLDFAST_SOCKET/],
     [join(file, 'x'), /is not a directory/],
     [strange, /what answers there is not holdfastd/],
   ];
@@ -653,9 +743,34 @@ t.test('help, version, and the other name', async (t) => {
     stderr: /^$/,
   });
   t.match(await run(['set', '--help']), { exitCode: 0, stdout: /--unset <name>.*--json/s });
+  t.match(await run(['help', 'rules', 'add']), {
+    exitCode: 0,
+    stdout: /^Usage: holdfast rules add .*--force/s,
+    stderr: '',
+  });
+  t.match(await run(['rules', 'help', 'set']), { exitCode: 0, stdout: /^Usage: holdfast rules set / });
+  t.match(await run(['help', 'start']), { exitCode: 0, stdout: /^Usage: holdfast enable\|start / });
+  t.match(await run(['help']), { exitCode: 0, stdout: /^Usage: holdfast .*Exit codes:/s });
   t.match(await run(['--version']), { exitCode: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
   const manager = join(directory, 'ha-manager');
   symlinkSync(binary, manager);
   t.match(await start(['--help'], {}, manager).ended, { exitCode: 0, stdout: /^Usage: ha-manager / });
   t.match(await start(['statsu'], {}, manager).ended, { exitCode: 2, stderr: /^ha-manager: unknown command/ });
+});
+
+t.test('a configuration that is named has to be there', async (t) => {
+  const config = join(directory, 'none.toml');
+  const missing = /the configuration file .*none\.toml is not there: correct its path, or do not name one/;
+  const nobody = { HOLDFAST_SOCKET: join(directory, 'nobody.sock') };
+  t.match(await run(['watchdog', 'list', '--config', config]), { exitCode: 1, stderr: missing });
+  if (process.getuid?.() === 0) {
+    t.match(await run(['why', '--config', config], nobody), { exitCode: 1, stderr: missing });
+    t.match(await run(['watchdog', 'validate', '--result', '--config', config]), { exitCode: 1, stderr: missing });
+  }
+  const daemon = fileURLToPath(new URL('../bundle/bin/holdfastd.js', import.meta.url));
+  t.match(await start(['--config', config], {}, daemon).ended, { exitCode: 78, stderr: missing });
+  t.match(await start(['--config'], {}, daemon).ended, {
+    exitCode: 78,
+    stderr: /--config needs a file, as in --config \//,
+  });
 });

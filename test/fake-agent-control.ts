@@ -1,4 +1,12 @@
-import type { AgentControl, Committed, Decision, Mutation, ResourceConfig, RuleReport } from '../src/agent/control.js';
+import type {
+  AgentControl,
+  Committed,
+  Decision,
+  Mutation,
+  Rehearsal,
+  ResourceConfig,
+  RuleReport,
+} from '../src/agent/control.js';
 import type { ResetReport, ResetsReport } from '../src/agent/reset-record.js';
 import type { AgentEvent, StatusReport, TimingReport } from '../src/agent/status.js';
 import { type ClusterOptions, defaultOptions } from '../src/core/cluster-options.js';
@@ -157,6 +165,7 @@ export class FakeAgentControl implements AgentControl {
   told: Pick<Committed, 'warnings' | 'comigrated'> = { warnings: [], comigrated: [] };
   readonly mutations: Mutation[] = [];
   readonly previews: Mutation[] = [];
+  readonly rehearsed: Mutation[] = [];
   /** Answers to the preparation of a shutdown, first to last; then it is prepared at once. */
   readonly shutdowns: (() => Promise<void>)[] = [];
   readonly prepared: string[] = [];
@@ -239,6 +248,14 @@ export class FakeAgentControl implements AgentControl {
     this.previews.push(mutation);
     if (this.refusal !== null) throw this.refusal;
     return somePreview;
+  }
+
+  async rehearse(mutations: readonly Mutation[]): Promise<Rehearsal> {
+    this.rehearsed.push(...mutations);
+    if (this.refusal instanceof HoldfastError) {
+      return { warnings: [], refusal: { code: this.refusal.code, message: this.refusal.message } };
+    }
+    return { warnings: mutations.map(() => this.told.warnings), refusal: null };
   }
 
   async mutate(mutation: Mutation): Promise<Committed> {

@@ -23,7 +23,7 @@ const tools = [
 ];
 
 /** A machine that has just these programs: real ones by name, pretended ones by what they do. */
-function runSetup(t: Test, pretended: Readonly<Record<string, string>>) {
+function runSetup(t: Test, pretended: Readonly<Record<string, string>>, args: readonly string[] = []) {
   const bin = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
   t.teardown(() => rmSync(bin, { recursive: true, force: true }));
   for (const tool of tools) {
@@ -33,7 +33,7 @@ function runSetup(t: Test, pretended: Readonly<Record<string, string>>) {
     writeFileSync(join(bin, name), `#!/bin/bash\n${commands}\n`);
     chmodSync(join(bin, name), 0o755);
   }
-  const { status, stdout, stderr } = spawnSync(script, { env: { PATH: bin }, encoding: 'utf8', timeout: 20_000 });
+  const { status, stdout, stderr } = spawnSync(script, args, { env: { PATH: bin }, encoding: 'utf8', timeout: 20_000 });
   return { status, stdout, err: stderr.trim() };
 }
 
@@ -55,6 +55,12 @@ const lacking: Readonly<Record<string, readonly [Record<string, string>, RegExp]
     /^setup: apt cannot install .*: E: Unable to locate package corosync \(all of it is in \S+\)$/,
   ],
 };
+
+t.test('an argument means something else', async (t) => {
+  const { status, err } = runSetup(t, root, ['bogus']);
+  t.equal(err, "setup: this takes no arguments, not 'bogus'");
+  t.equal(status, 1);
+});
 
 for (const [what, [pretended, sentence]] of Object.entries(lacking)) {
   t.test(`without ${what}`, async (t) => {

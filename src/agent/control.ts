@@ -1,5 +1,6 @@
 import type { ClusterOptions } from '../core/cluster-options.js';
 import type { Disarm, Order, RequestedState, ResourceSettings } from '../core/cluster-state.js';
+import type { ErrorCode } from '../core/errors.js';
 import type { Explanation } from '../core/explanation.js';
 import type { Preview } from '../core/preview.js';
 import type { Group, NodePriority, Rule } from '../core/rules.js';
@@ -28,7 +29,10 @@ export interface RuleOptions {
   readonly comment?: string;
 }
 
-/** What may be asked for. Resources may be named by a bare number (`100`), if one resource has it as its own name. */
+/**
+ * What may be asked for. Resources that are there may be named by a bare number (`100`), if one resource has it as its
+ * own name; names to unset may be written as the options of the CLI are (`max-restart`).
+ */
 export type Mutation =
   | {
       readonly type: 'add';
@@ -88,6 +92,14 @@ export interface Committed {
   readonly comigrated: readonly string[];
 }
 
+/** What changes would be answered with, if they were made one after the other up to the first refusal. */
+export interface Rehearsal {
+  /** What the operator should know of each that would be made. */
+  readonly warnings: readonly (readonly string[])[];
+  /** Of the one after those; null: all would be made. */
+  readonly refusal: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
 export interface RuleReport {
   readonly rule: Rule;
   /** Why it is not in force; null: it is, or it is disabled. */
@@ -115,7 +127,10 @@ export interface AgentControl {
   groups(): readonly Group[];
   rules(): readonly RuleReport[];
   options(): ClusterOptions;
-  /** Full name of a resource given as such or as a bare number. @throws HF_NOT_FOUND with the nearest name */
+  /**
+   * Full name of a resource given as such or as a bare number.
+   * @throws HF_NOT_FOUND with the nearest name; HF_NO_QUORUM while this node knows nothing of the cluster
+   */
   resolve(sid: string): string;
   /** @throws HF_NOT_FOUND; HF_NO_QUORUM while this node knows nothing of the cluster */
   explain(sid: string): Explanation;
@@ -129,6 +144,8 @@ export interface AgentControl {
   mutate(mutation: Mutation): Promise<Committed>;
   /** What would become of it; nothing is changed. Rejects as `mutate` would when it would be refused. */
   preview(mutation: Mutation): Promise<Preview>;
+  /** Whether they would be accepted, each after those before it; nothing is changed. Rejects with HF_NO_QUORUM. */
+  rehearse(mutations: readonly Mutation[]): Promise<Rehearsal>;
   /**
    * Prepares the machine's shutdown as the shutdown policy wants it; resolves when nothing of the cluster runs here any
    * more. Asked again, it goes on with what it does already.

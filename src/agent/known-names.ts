@@ -17,6 +17,12 @@ export function serviceNamed(state: ClusterState, sid: string): ServiceRecord {
     if (sameName.length > 1) {
       throw new HoldfastError('HF_ARGUMENT', `${sid} may be ${sameName.join(' or ')}: say which`);
     }
+    if (/^\d+$/.test(sid)) {
+      throw new HoldfastError(
+        'HF_NOT_FOUND',
+        `there is no resource vm:${sid}, nor ct:${sid}: 'holdfast config' lists them`,
+      );
+    }
   }
   throw notFound('resource', sid, known, "'holdfast config' lists them");
 }

@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ClusterOptions } from '../core/cluster-options.js';
-import type { Command } from '../core/cluster-state.js';
+import type { ClusterState, Command, ServiceRecord } from '../core/cluster-state.js';
 import { compileRules } from '../core/compiled-rules.js';
 import { HoldfastError } from '../core/errors.js';
 import type { Explanation } from '../core/explanation.js';
@@ -7,12 +8,13 @@ import { isQuorate } from '../core/membership.js';
 import type { NodeState } from '../core/node-state.js';
 import type { Preview } from '../core/preview.js';
 import { whyNotTaken } from '../core/requests.js';
+import { list } from '../core/rule-checks.js';
 import type { Group } from '../core/rules.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 import { planConfirmOff, planMaintenance, planMove } from './cluster-changes.js';
-import type { AgentControl, Committed, Decision, Mutation, ResourceConfig, RuleReport } from './control.js';
+import type { AgentControl, Committed, Decision, Mutation, Rehearsal, ResourceConfig, RuleReport } from './control.js';
 import { serviceNamed } from './known-names.js';
-import { type ChangeContext, type PlannedChange, planned, ruleInput, tryOut } from './planned-change.js';
+import { type ChangeContext, type PlannedChange, planned, ruleInput, saidOnce, tryOut } from './planned-change.js';
 import { planGroup, planGroupRemove, planRule, planRuleRemove } from './policy-changes.js';
 import type { ResetsReport } from './reset-record.js';
 import { planAdd, planRemove, planSet, planStop } from './resource-changes.js';
@@ -102,11 +104,13 @@ export class LocalControl implements AgentControl {
   }
 
   resolve(sid: string): string {
-    return serviceNamed(this.#state, sid).sid;
+    return this.#service(sid).sid;
   }
 
   explain(sid: string): Explanation {
-    return this.#reports.explain(this.resolve(sid));
+    const service = this.#service(sid);
+    const explanation = this.#reports.explain(service.sid);
+    return { ...explanation, sentences: [...explanation.sentences, ...dependencySentences(service)] };
   }
 
   decisions(limit: number): readonly Decision[] {
@@ -130,21 +134,43 @@ export class LocalControl implements AgentControl {
   }
 
   async mutate(mutation: Mutation): Promise<Committed> {
-    const { command, ...told } = await this.#plan(mutation);
-    return { index: await this.#agent.request(command), ...told };
+    this.#refuseIfClosed();
+    const { command, warnings, ...told } = await this.#plan(mutation, this.#state);
+    return { index: await this.#agent.request(command), ...told, warnings: saidOnce(warnings) };
   }
 
   async preview(mutation: Mutation): Promise<Preview> {
-    const { command, warnings } = await this.#plan(mutation);
     this.#refuseIfClosed();
+    const { command, warnings } = await this.#plan(mutation, this.#state);
     const { result } = tryOut(this.#state, command);
     if (!result.ok) throw new HoldfastError(result.code, result.message);
     const preview = this.#reports.preview(command);
-    return { ...preview, warnings: [...new Set([...warnings, ...preview.warnings])] };
+    return { ...preview, warnings: saidOnce([...warnings, ...preview.warnings]) };
   }
 
-  async #plan(mutation: Mutation): Promise<PlannedChange> {
-    const context = this.#context();
+  async rehearse(mutations: readonly Mutation[]): Promise<Rehearsal> {
+    this.#refuseIfClosed();
+    const warnings: string[][] = [];
+    let state = this.#state;
+    try {
+      for (const mutation of mutations) {
+        const change = await this.#plan(mutation, state);
+        const { result, after } = tryOut(state, change.command);
+        if (!result.ok) throw new HoldfastError(result.code, result.message);
+        state = after;
+        warnings.push(saidOnce(change.warnings));
+        // Thousands of rules take a while, and heartbeats do not wait.
+        await setImmediate();
+      }
+      return { warnings, refusal: null };
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      return { warnings, refusal: { code: error.code, message: error.message } };
+    }
+  }
+
+  async #plan(mutation: Mutation, state: ClusterState): Promise<PlannedChange> {
+    const context = this.#context(state);
     switch (mutation.type) {
       case 'add':
         return planAdd(context, mutation);
@@ -182,12 +208,21 @@ export class LocalControl implements AgentControl {
   /** @throws HF_NO_QUORUM just as the request for a change would, so that nobody is shown what nobody would decide */
   #refuseIfClosed(): void {
     const { cluster, membership } = this.#agent.node;
-    if (cluster === null) return;
+    if (cluster === null) throw nothingKnown();
     const why = whyNotTaken(cluster, isQuorate(membership));
     if (why !== null) throw new HoldfastError('HF_NO_QUORUM', why);
   }
 
-  get #state() {
+  /** What this node has from its disk may be found without the cluster; what it has not may well be there. */
+  #service(sid: string): ServiceRecord {
+    try {
+      return serviceNamed(this.#state, sid);
+    } catch (error) {
+      throw this.#agent.node.cluster === null ? nothingKnown() : error;
+    }
+  }
+
+  get #state(): ClusterState {
     return this.#agent.node.log.committed;
   }
 
@@ -196,13 +231,25 @@ export class LocalControl implements AgentControl {
     return voters.map(({ name }) => name);
   }
 
-  #context(): ChangeContext {
+  #context(state: ClusterState): ChangeContext {
     const peers = this.#agent.node.cluster?.peers;
     return {
-      state: this.#state,
+      state,
       nodeNames: this.#nodeNames,
       drivers: this.#drivers,
       lrmOf: (nodeId) => peers?.get(nodeId)?.heartbeat?.lrm ?? null,
     };
   }
+}
+
+function nothingKnown(): HoldfastError {
+  const text = 'corosync does not answer yet, so nothing is known of the cluster: see corosync-quorumtool -s';
+  return new HoldfastError('HF_NO_QUORUM', text);
+}
+
+function dependencySentences({ requires, after }: ServiceRecord): string[] {
+  return [
+    ...(requires.length === 0 ? [] : [`It is started only while all that it requires run: ${list(requires)}.`]),
+    ...(after.length === 0 ? [] : [`It is started after ${list(after)}, if they are being started.`]),
+  ];
 }

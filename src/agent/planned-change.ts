@@ -2,6 +2,7 @@ import type { ApplyResult } from '../core/apply-result.js';
 import { apply, type ClusterState, type Command } from '../core/cluster-state.js';
 import type { LrmReport } from '../core/messages.js';
 import { problemsOfChange } from '../core/rule-change.js';
+import { list } from '../core/rule-checks.js';
 import type { RuleInput } from '../core/rules.js';
 import type { ResourceDriver } from '../ports/resource-driver.js';
 
@@ -59,4 +60,17 @@ export function ruleWarnings({ state, nodeNames }: ChangeContext, command: Comma
   if (!result.ok) return [];
   const { errors, warnings } = problemsOfChange(ruleInput(state, nodeNames), ruleInput(after, nodeNames));
   return [...errors, ...warnings];
+}
+
+/** Of rules that contradict each other the same is true, and is said of all of them at once. */
+export function saidOnce(sentences: readonly string[]): string[] {
+  const rulesOf = new Map<string, string[]>();
+  for (const sentence of new Set(sentences)) {
+    const [, rule, reason = sentence] = /^rule (\S+): (.*)$/s.exec(sentence) ?? [];
+    rulesOf.set(reason, [...(rulesOf.get(reason) ?? []), ...(rule === undefined ? [] : [rule])]);
+  }
+  return [...rulesOf].map(([reason, rules]) => {
+    if (rules.length === 0) return reason;
+    return `${rules.length === 1 ? 'rule' : 'rules'} ${list(rules)}: ${reason}`;
+  });
 }

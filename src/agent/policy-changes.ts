@@ -3,8 +3,16 @@ import { checkRule } from '../core/rule-change.js';
 import type { Group, NodePriority, Rule } from '../core/rules.js';
 import type { GroupOptions, Mutation, RuleOptions } from './control.js';
 import { groupNamed, ruleNamed, serviceNamed } from './known-names.js';
-import { type ChangeContext, type PlannedChange, planned, ruleInput, ruleWarnings } from './planned-change.js';
+import {
+  type ChangeContext,
+  type PlannedChange,
+  planned,
+  ruleInput,
+  ruleWarnings,
+  saidOnce,
+} from './planned-change.js';
 import { unknownName } from './resource-changes.js';
+import { settingOf } from './typed-names.js';
 
 /** Changes to groups and rules as people ask for them, checked, as commands. */
 
@@ -44,10 +52,7 @@ export function planRule(context: ChangeContext, mutation: Of<'rule-add'> | Of<'
   const adds = mutation.type === 'rule-add';
   const rule = adds ? newRule(context, mutation) : changedRule(context, mutation);
   const { errors, warnings } = checkRule(ruleInput(context.state, context.nodeNames), rule);
-  if (errors.length > 0 && !force) {
-    const text = `${errors.join('; ')} (--force ${adds ? 'adds' : 'changes'} it all the same)`;
-    throw new HoldfastError('HF_CONFLICT', text);
-  }
+  if (errors.length > 0 && !force) throw new HoldfastError('HF_CONFLICT', saidOnce(errors).join('; '));
   return planned(id, { type: 'rule-set', rule, mode: adds ? 'add' : 'set' }, [...errors, ...warnings]);
 }
 
@@ -110,8 +115,9 @@ function resourcesOf({ state }: ChangeContext, sids: readonly string[]): string[
 /** The defaults of what is to be unset. */
 function defaultsOf<Defaults extends object>(unset: readonly string[], defaults: Defaults): Partial<Defaults> {
   const known = Object.keys(defaults);
-  const unknown = unset.find((name) => !known.includes(name));
+  const named = unset.map(settingOf);
+  const unknown = unset.find((_name, at) => !known.includes(named[at] ?? ''));
   if (unknown !== undefined) throw new HoldfastError('HF_ARGUMENT', unknownName(unknown, known));
-  const chosen = Object.entries(defaults).filter(([name]) => unset.includes(name));
+  const chosen = Object.entries(defaults).filter(([name]) => named.includes(name));
   return Object.fromEntries(chosen) as Partial<Defaults>;
 }

@@ -6,6 +6,7 @@ import type { ResourceDriver } from '../ports/resource-driver.js';
 import type { Mutation, ResourceOptions } from './control.js';
 import { nodeNamed, serviceNamed } from './known-names.js';
 import { type ChangeContext, type PlannedChange, planned, ruleWarnings } from './planned-change.js';
+import { settingOf, typedName } from './typed-names.js';
 
 /** Changes to resources as people ask for them, checked as far as this node can, as commands. */
 
@@ -22,6 +23,9 @@ export async function planAdd(context: ChangeContext, mutation: Of<'add'>): Prom
   const { agent = '', parameters = {}, state: requested = 'started', ...rest } = options;
   if (agent === '' && typeOf(sid) === 'ocf') {
     throw new HoldfastError('HF_ARGUMENT', `${sid} needs an agent: give one, as in --agent ocf:heartbeat:IPaddr2`);
+  }
+  if ([...(options.requires ?? []), ...(options.after ?? [])].includes(sid)) {
+    throw new HoldfastError('HF_ARGUMENT', `${sid} would wait for itself: name other resources in requires and after`);
   }
   await driverOf(context, sid).validate({ sid, agent, parameters });
   const nodeId = mutation.node === undefined ? null : nodeNamed(context.state, mutation.node).nodeId;
@@ -109,8 +113,9 @@ function split(
   const parametersToUnset: string[] = [];
   let defaults: Partial<ResourceSettings> = {};
   for (const name of unset) {
+    const setting = settingOf(name);
     if (Object.hasOwn(parameters, name)) parametersToUnset.push(name);
-    else if (Object.hasOwn(unsettable, name)) defaults = { ...defaults, ...unsettable[name] };
+    else if (Object.hasOwn(unsettable, setting)) defaults = { ...defaults, ...unsettable[setting] };
     else
       throw new HoldfastError(
         'HF_ARGUMENT',
@@ -120,7 +125,9 @@ function split(
   return { parametersToUnset, defaults };
 }
 
+/** @param known parameters and settings */
 export function unknownName(name: string, known: readonly string[]): string {
-  const near = nearestName(name, known);
-  return `cannot unset '${name}': ${near === undefined ? `only ${known.join(', ')} can be unset` : `did you mean '${near}'?`}`;
+  const typed = known.map(typedName);
+  const near = nearestName(name, typed);
+  return `cannot unset '${name}': ${near === undefined ? `only ${typed.join(', ')} can be unset` : `did you mean '${near}'?`}`;
 }

@@ -1,4 +1,4 @@
-import type { AgentControl, Committed, Mutation } from '../agent/control.js';
+import type { AgentControl, Committed, Mutation, Rehearsal } from '../agent/control.js';
 import { HoldfastError } from '../core/errors.js';
 import type { Preview } from '../core/preview.js';
 import { serverLimits } from './limits.js';
@@ -8,6 +8,7 @@ export interface Changes {
   /** Resolves when the change is committed. */
   commit(mutation: Mutation): Promise<Committed>;
   preview(mutation: Mutation): Promise<Preview>;
+  rehearse(mutations: readonly Mutation[]): Promise<Rehearsal>;
 }
 
 /** What a mutation is about, for a sentence. */
@@ -67,5 +68,6 @@ export function createChanges(control: AgentControl, reportDefect: (error: unkno
   return {
     commit: (mutation) => bounded(() => commit(mutation)),
     preview: (mutation) => bounded(() => control.preview(mutation)),
+    rehearse: (mutations) => bounded(() => control.rehearse(mutations)),
   };
 }

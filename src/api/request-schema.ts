@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { settingLimits } from '../agent/log-schema.js';
+import { settingOf } from '../agent/typed-names.js';
 import { limits } from '../core/cluster-state.js';
 import { HoldfastError } from '../core/errors.js';
 import { isIdentifier, nodeNamePattern, parameterNamePattern, sidPattern } from '../core/names.js';
@@ -49,10 +50,11 @@ function list<Item extends z.ZodType>(item: Item, most: number) {
 }
 
 const name = z.string({ error: nameRule }).regex(parameterNamePattern, { error: nameRule });
-const sid = z.string({ error: sidRule }).regex(sidPattern, { error: sidRule });
 const sidOrNumber = z
   .string({ error: sidRule })
   .refine((value) => sidPattern.test(value) || bareSidPattern.test(value), { error: sidRule });
+/** Of what is to be added, there is nothing yet that a number could mean. */
+const newSid = sidOrNumber.transform((value) => (value.includes(':') ? value : `vm:${value}`));
 const identifier = z.string({ error: identifierRule }).refine(isIdentifier, { error: identifierRule });
 const node = z.string({ error: nodeRule }).regex(nodeNamePattern, { error: nodeRule });
 const agentRule = 'must be a resource agent as ocf:PROVIDER:TYPE, such as ocf:heartbeat:IPaddr2';
@@ -72,7 +74,16 @@ const nodes = list(
     { error: 'must be {"name", "priority"}' },
   ),
   limits.members,
-);
+).superRefine((all, context) => {
+  const twice = twiceIn(all.map((each) => each.name));
+  if (twice !== undefined) {
+    context.addIssue({ code: 'custom', message: `must have each node once, and ${twice} is there twice` });
+  }
+});
+
+function twiceIn(names: readonly string[]): string | undefined {
+  return names.find((name, at) => names.indexOf(name) !== at);
+}
 
 /** The peer says `enabled`, too. */
 const state = word(['started', 'stopped', 'disabled', 'ignored', 'enabled']).transform((value) =>
@@ -81,7 +92,7 @@ const state = word(['started', 'stopped', 'disabled', 'ignored', 'enabled']).tra
 
 export const parts = {
   name,
-  sid,
+  newSid,
   sidOrNumber,
   identifier,
   node,
@@ -99,7 +110,7 @@ export const parts = {
 export const shown = (value: unknown) => JSON.stringify(String(value).slice(0, 80));
 
 /** A finding of zod's as a sentence. */
-function sentenceOf(issue: z.core.$ZodIssue, known: readonly string[]): string {
+function sentenceOf(issue: z.core.$ZodIssue, known: readonly string[], body: unknown): string {
   if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
     const key = issue.keys[0] ?? '';
     const near = nearestName(key, known);
@@ -114,8 +125,15 @@ function sentenceOf(issue: z.core.$ZodIssue, known: readonly string[]): string {
       : `the parameter ${shown(second)} ${issue.message}`;
   }
   const where = second === undefined ? `${first}` : `${first}[${second}]${rest.map((key) => `.${key}`).join('')}`;
-  const what = issue.code === 'unrecognized_keys' ? `has no ${shown(issue.keys[0])}` : issue.message;
-  return `${where} ${what}`;
+  if (issue.code === 'unrecognized_keys') return `${where} has no ${shown(issue.keys[0])}`;
+  const given = issue.path.reduce<unknown>((value, key) => Reflect.get(Object(value), key), body);
+  return `${where} ${issue.message}${contradicted(given)}`;
+}
+
+/** Lists and objects are too long to be said again. */
+function contradicted(given: unknown): string {
+  if (typeof given === 'string') return `, not ${shown(given)}`;
+  return typeof given === 'number' || typeof given === 'boolean' ? `, not ${given}` : '';
 }
 
 /** @throws HF_ARGUMENT: one sentence on the first thing that is wrong */
@@ -124,7 +142,7 @@ export function parse<T>(schema: z.ZodObject & z.ZodType<T>, body: unknown): T {
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const known = Object.keys(schema.shape);
-  throw new HoldfastError('HF_ARGUMENT', issue ? sentenceOf(issue, known) : 'the body is malformed');
+  throw new HoldfastError('HF_ARGUMENT', issue ? sentenceOf(issue, known, body) : 'the body is malformed');
 }
 
 const nothingSchema = z.strictObject({});
@@ -155,6 +173,6 @@ export function parseName(kind: NameKind, value: string): string {
 
 /** What is set and unset at once. @throws HF_ARGUMENT */
 export function refuseContradiction(given: readonly string[], unset: readonly string[]): void {
-  const both = unset.find((each) => given.includes(each));
+  const both = unset.find((each) => given.includes(each) || given.includes(settingOf(each)));
   if (both !== undefined) throw new HoldfastError('HF_ARGUMENT', `"${both}" cannot be set and unset at once`);
 }

@@ -32,7 +32,7 @@ const unset = z.array(parts.name, { error: 'must be a list of names' }).max(maxU
   error: `must be at most ${maxUnset} names`,
 });
 
-const addSchema = z.strictObject({ ...options, sid: parts.sid, node: z.exactOptional(parts.node) });
+const addSchema = z.strictObject({ ...options, sid: parts.newSid, node: z.exactOptional(parts.node) });
 const setSchema = z.strictObject({ ...options, unset: z.exactOptional(unset) });
 
 export function parseAdd(_name: string, body: unknown): Mutation {

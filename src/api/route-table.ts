@@ -3,6 +3,7 @@ import type { AgentControl, Mutation } from '../agent/control.js';
 import type { ResetsReport } from '../agent/reset-record.js';
 import { HoldfastError } from '../core/errors.js';
 import { nearestName } from '../core/nearest-name.js';
+import type { Changes } from './commit.js';
 import { serverLimits } from './limits.js';
 import {
   parseArm,
@@ -18,6 +19,7 @@ import {
   parseRuleSet,
   parseShutdown,
 } from './policy-requests.js';
+import { maxRehearsalBytes, rehearse } from './rehearsal.js';
 import { type NameKind, parseNothing } from './request-schema.js';
 import { parseAdd, parseMove, parseRemove, parseRequested, parseSet, parseStop } from './resource-requests.js';
 
@@ -51,7 +53,9 @@ export interface ChangeRoute extends Named {
 /** Something else that needs the right to change. */
 export interface ActRoute extends Named {
   readonly method: 'POST';
-  readonly act: (control: AgentControl, body: unknown) => Promise<unknown>;
+  readonly act: (body: unknown, control: AgentControl, changes: Changes) => Promise<unknown>;
+  /** Unless it is that of a change. */
+  readonly maxBodyBytes?: number;
 }
 
 export interface EventsRoute extends Named {
@@ -93,7 +97,7 @@ export const routes: readonly Route[] = [
     method: 'POST',
     path: '/v1/resets/acknowledge',
     description: 'marks all of them as seen',
-    act: acknowledgeResets,
+    act: (body, control) => acknowledgeResets(control, body),
   },
   read('/v1/resources', 'the resources as configured', (control) => ({ resources: control.resources() })),
   read('/v1/resources/{sid}', 'one resource as configured', resource),
@@ -137,7 +141,14 @@ export const routes: readonly Route[] = [
     method: 'POST',
     path: '/v1/node/shutdown',
     description: "prepares this node's shutdown: {kind: reboot or poweroff}; ask again until it is prepared",
-    act: prepareShutdown,
+    act: (body, control) => prepareShutdown(control, body),
+  },
+  {
+    method: 'POST',
+    path: '/v1/rehearsal',
+    description: 'whether {changes: [{path, body}]} would be accepted one after the other; changes nothing',
+    act: (body, _control, changes) => rehearse(body, changes),
+    maxBodyBytes: maxRehearsalBytes,
   },
 ];
 

@@ -119,10 +119,10 @@ interface ChangeRequest {
 }
 
 /** A node outside of the quorate view may have missed what was decided. */
-function staleness(control: AgentControl): Readonly<Record<string, string>> {
+function staleness(control: AgentControl): string | null {
   const { cluster, leader } = control.status();
-  if (cluster.connected && cluster.quorate && leader !== null) return {};
-  return { 'holdfast-stale': 'this node is not in a quorate view: what it shows may be stale' };
+  if (cluster.connected && cluster.quorate && leader !== null) return null;
+  return 'this node is not in a quorate view: what it shows may be stale';
 }
 
 /**
@@ -150,11 +150,14 @@ export async function serve(
     if (method === 'HEAD') response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
     else context.events.attach(response);
   } else if ('read' in route) {
-    const answer = await route.read(context.control, name, query, mayChange);
-    sendJson(response, 200, answer, route.replicated ? staleness(context.control) : {});
+    // Also of the answer that there is no such thing.
+    const stale = route.replicated ? staleness(context.control) : null;
+    if (stale !== null) response.setHeader('holdfast-stale', stale);
+    sendJson(response, 200, await route.read(context.control, name, query, mayChange));
+  } else if ('act' in route) {
+    const body = await readJson(request, route.maxBodyBytes);
+    sendJson(response, 200, await route.act(body, context.control, context.changes));
   } else {
-    const body = await readJson(request);
-    if ('act' in route) sendJson(response, 200, await route.act(context.control, body));
-    else sendJson(response, 200, await change(context, route, { name, query, body }));
+    sendJson(response, 200, await change(context, route, { name, query, body: await readJson(request) }));
   }
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { type ErrorCode, errorCodes, HoldfastError } from '../core/errors.js';
 
@@ -25,6 +26,7 @@ const causes: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket; is holdfastd running? Start it, or name its socket with --socket',
   EACCES: 'you may not open it; run this as root, or check the permissions of its directory',
   ECONNREFUSED: 'nobody listens there, so holdfastd has died; see its journal and start it again',
+  ENOTSOCK: 'that is no socket; check --socket and HOLDFAST_SOCKET',
   ENOTDIR: 'a part of the path is not a directory; check --socket and HOLDFAST_SOCKET',
   EAGAIN: 'holdfastd does not take the connection; is it stopped, or flooded?',
 };
@@ -35,6 +37,13 @@ function unreachable(socketPath: string, cause: string): HoldfastError {
 
 function systemCode(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
+}
+
+/** Why there is no connection. Linux says ECONNREFUSED of what is no socket, too. */
+function connectionCode(error: Error, socketPath: string): string {
+  const code = systemCode(error);
+  if (code !== 'ECONNREFUSED') return code;
+  return statSync(socketPath, { throwIfNoEntry: false })?.isSocket() === false ? 'ENOTSOCK' : code;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -74,12 +83,13 @@ async function answerOf(response: IncomingMessage): Promise<unknown> {
 export class AgentClient {
   readonly #socketPath: string;
   readonly #remark: (text: string) => void;
+  readonly #remarked = new Set<string>();
 
-  /** @param remark called with what the agent has to say of an answer besides, such as that it may be stale */
+  /** @param remark called once with what the agent has to say of answers besides, such as that they may be stale */
   constructor(socketPath: string, remark: (text: string) => void = () => undefined) {
     // sun_path without its NUL (unix(7)); a longer one would be cut off silently.
     if (socketPath === '' || Buffer.byteLength(socketPath) > 107 || socketPath.includes('\0')) {
-      const message = `the socket path "${socketPath}" cannot be used: it must have 1 to 107 bytes`;
+      const message = `the socket path "${socketPath}" cannot be used: give one of 1 to 107 bytes in --socket or HOLDFAST_SOCKET`;
       throw new HoldfastError('HF_ARGUMENT', message);
     }
     this.#socketPath = socketPath;
@@ -122,10 +132,15 @@ export class AgentClient {
       request.once('close', () => clearTimeout(timer));
       request.once('response', (response) => {
         const stale = response.headers[staleHeader];
-        if (typeof stale === 'string') this.#remark(stale);
+        if (typeof stale === 'string') this.#remarkOnce(stale);
         answerOf(response).then(resolve, (error) => reject(this.#refusal(error, lost)));
       });
     });
+  }
+
+  #remarkOnce(text: string): void {
+    if (!this.#remarked.has(text)) this.#remark(text);
+    this.#remarked.add(text);
   }
 
   /** Sends the request; failures before there is a connection are told by their cause. */
@@ -151,9 +166,12 @@ export class AgentClient {
       });
     });
     request.on('error', (error) => {
-      const code = systemCode(error);
-      if (connected) reject(lost(`holdfastd ended the connection (${code})`));
-      else reject(unreachable(this.#socketPath, causes[code] ?? `it cannot be opened (${code})`));
+      if (connected) {
+        reject(lost(`holdfastd ended the connection (${systemCode(error)})`));
+        return;
+      }
+      const code = connectionCode(error, this.#socketPath);
+      reject(unreachable(this.#socketPath, causes[code] ?? `it cannot be opened (${code})`));
     });
     request.end(payload);
     return request;

@@ -55,28 +55,15 @@ function article(noun: string): string {
   return /^[aeiou]/.test(noun) ? 'an' : 'a';
 }
 
-/** Names of options as they are typed; the peer writes some with an underscore. */
-const typed: Readonly<Record<string, string>> = {
-  'max-restart': 'maxRestart',
-  max_restart: 'maxRestart',
-  'max-relocate': 'maxRelocate',
-  max_relocate: 'maxRelocate',
-  'auto-rebalance': 'autoRebalance',
-  memory: 'memoryMiB',
-  disable: 'disabled',
-};
-
 /** `--unset NAME`, which may be repeated, and the peer's `--delete NAME,NAME`. */
 export interface UnsetArguments {
   readonly unset?: readonly string[];
   readonly delete?: string;
 }
 
-/** What is to be unset, by the names that the agent has. */
+/** What is to be unset, as it was typed. */
 export function parseUnset({ unset = [], delete: deleted = '' }: UnsetArguments): readonly string[] | undefined {
-  const names = [...unset, ...splitList(deleted)].map((name) =>
-    Object.hasOwn(typed, name) ? (typed[name] ?? name) : name,
-  );
+  const names = [...unset, ...splitList(deleted)];
   return names.length === 0 ? undefined : [...new Set(names)];
 }
 

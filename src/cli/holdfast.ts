@@ -37,23 +37,36 @@ function failureOf(error: unknown, called: string): Failure {
 async function report({ code, message }: Failure, name: string, json: boolean): Promise<void> {
   const { paintFor, printJson } = await import('./output.js');
   const { printable } = await import('./render.js');
-  const inWords = () => process.stderr.write(`${paintFor(process.stderr)('bad', `${name}:`)} ${printable(message)}\n`);
+  const inWords = () =>
+    process.stderr.write(`${paintFor(process.stderr)('bad', `${name}:`)} ${printable(message)} [${code}]\n`);
   // Where JSON cannot be written, words may be.
   if (json) await printJson({ error: { code, message } }).catch(inWords);
   else inWords();
 }
 
+/** @throws the error, unless it is only the end of a command line that asks for help or for the version */
+async function writeHelp(error: unknown, help: string): Promise<void> {
+  if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error;
+  const { print } = await import('./output.js');
+  await print(help.trimEnd());
+}
+
 async function main(typed: readonly string[], name: string): Promise<number> {
   let exitCode: number = exitCodes.done;
-  const program = createProgram(name, (code) => {
-    exitCode = code;
+  let help = '';
+  const program = createProgram(name, {
+    finish: (code) => {
+      exitCode = code;
+    },
+    writeHelp: (text) => {
+      help += text;
+    },
   });
   const { args, called } = readTypedOptions(program, typed);
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(args, { from: 'user' }).catch((error: unknown) => writeHelp(error, help));
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
     const failure = failureOf(error, called);
     await report(failure, name, args.includes('--json'));
     return failure.exitCode;

@@ -16,7 +16,7 @@ export interface PeerFiles {
   readonly rules: RulesFile;
   readonly datacenter: DatacenterFile;
   /** Names of the files as read, for the notes. */
-  readonly names: { readonly groups: string; readonly resources: string; readonly rules: string };
+  readonly names: Readonly<Record<'groups' | 'resources' | 'rules' | 'datacenter', string>>;
 }
 
 /** What the cluster has got already. */
@@ -58,14 +58,20 @@ export function planImport(files: PeerFiles, present: PresentConfiguration, part
   return {
     steps: all.flatMap((each) => ('step' in each ? [each.step] : [])),
     present: all.flatMap((each) => ('present' in each ? [each.present] : [])),
-    notes: [
+    notes: inOrder(names, [
       ...files.groups.notes,
       ...files.resources.notes,
       ...files.rules.notes,
       ...files.datacenter.notes,
       ...all.flatMap((each) => ('note' in each ? [each.note] : [])),
-    ],
+    ]),
   };
+}
+
+/** File by file, and within each from its first line to its last. */
+function inOrder(names: PeerFiles['names'], notes: readonly Note[]): readonly Note[] {
+  const order = [names.groups, names.resources, names.rules, names.datacenter];
+  return notes.toSorted((a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line);
 }
 
 type Where = Pick<Note, 'file' | 'line'>;
@@ -106,6 +112,9 @@ function planResource(
   if (!resourceTypes.includes(type)) {
     const known = resourceTypes.join(', ');
     return refusal(where, `${sid}: this version cannot run resources of type ${type} yet, only of type ${known}`);
+  }
+  if (type === 'ocf') {
+    return refusal(where, `${sid} needs an agent, which resources.cfg has no word for: add it with 'holdfast add'`);
   }
   if (group !== null && !groupNames.has(group)) {
     return refusal(where, `${sid} is in group ${group}, which is neither there nor in the files`);

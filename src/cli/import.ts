@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ResourceConfig, RuleReport } from '../agent/control.js';
+import type { Rehearsal, ResourceConfig, RuleReport } from '../agent/control.js';
 import type { StatusReport } from '../agent/status.js';
 import type { ClusterOptions } from '../core/cluster-options.js';
 import { HoldfastError } from '../core/errors.js';
@@ -38,7 +38,8 @@ export async function importDirectory(directory: string, options: ImportOptions)
   const plan = planImport(files, await patiently('holdfastd', presentConfiguration(client)), options.partial);
   const refused = plan.notes.filter((note) => note.kind === 'refused').length;
   if (!options.json) await tellPlan(plan, options);
-  if (refused > 0 && !options.partial) return refuse(plan, refused, options);
+  const error = refused > 0 && !options.partial ? refusalOf(refused) : await whyRefused(client, plan.steps, options);
+  if (error !== null) return refuse(plan, error, options);
   const outcome = options.dryRun ? nothingDone : await carryOut(client, plan.steps, options);
   if (options.json) await printJson(jsonOf(plan, outcome));
   else await tellOutcome(plan, outcome, options.dryRun);
@@ -61,7 +62,7 @@ function readPeerFiles(directory: string): PeerFiles {
     resources: parseResources(resources.text, resources.name),
     rules: parseRules(rules.text, rules.name),
     datacenter: parseDatacenter(datacenter.text, datacenter.name),
-    names: { groups: groups.name, resources: resources.name, rules: rules.name },
+    names: { groups: groups.name, resources: resources.name, rules: rules.name, datacenter: datacenter.name },
   };
 }
 
@@ -114,6 +115,30 @@ interface Outcome {
   readonly error: HoldfastError | null;
 }
 
+/** How long the agent may take to judge the rules of a whole cluster one after the other. */
+const rehearsalMs = 120_000;
+
+/** What the agent would refuse of it, before anything is changed; a dry run also tells what would be told. */
+async function whyRefused(
+  client: AgentClient,
+  steps: readonly ImportStep[],
+  { dryRun }: ImportOptions,
+): Promise<HoldfastError | null> {
+  if (steps.length === 0) return null;
+  const changes = steps.map(({ path, body }) => ({ path, body }));
+  try {
+    const answer = client.post('/v1/rehearsal', { changes }, rehearsalMs);
+    const { warnings, refusal } = (await patiently('what would become of it', answer)) as Rehearsal;
+    if (dryRun) for (const warning of warnings.flat()) warn(warning);
+    if (refusal === null) return null;
+    const failed = steps[warnings.length]?.what ?? '';
+    return new HoldfastError(refusal.code, `nothing was imported, for ${failed} is refused: ${refusal.message}`);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    return new HoldfastError(error.code, `nothing was imported: ${error.message}`);
+  }
+}
+
 const nothingDone: Outcome = { done: [], error: null };
 
 /** Stops at the first refusal. */
@@ -130,49 +155,48 @@ async function carryOut(client: AgentClient, steps: readonly ImportStep[], optio
     return { done, error: null };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    return { done, error };
+    const failed = steps[done.length]?.what ?? '';
+    const next = 'what was imported stays, and is skipped when you run this again';
+    return { done, error: new HoldfastError(error.code, `stopped at ${failed}: ${error.message}; ${next}`) };
   } finally {
     interrupted.stop();
     stopProgress();
   }
 }
 
-async function tellPlan({ notes, steps, present }: ImportPlan, { dryRun, partial }: ImportOptions): Promise<void> {
+async function tellPlan({ notes, present }: ImportPlan, { partial }: ImportOptions): Promise<void> {
   const paint = paintFor(process.stdout);
   const tones = { changed: 'notable', ignored: 'faint', refused: 'bad' } as const;
   const word = (kind: Note['kind']): string => (kind === 'refused' && partial ? 'left out' : kind);
   const line = ({ file, line: at, kind, text }: Note): string =>
     `${paint(tones[kind], word(kind))} ${printable(file)}${at === 0 ? '' : `:${at}`}: ${printable(text)}`;
-  const taken = dryRun ? steps.map(({ what }) => `would take over ${printable(what)}`) : [];
-  const lines = [...notes.map(line), ...present.map((what) => `there already: ${printable(what)}`), ...taken];
+  const lines = [...notes.map(line), ...present.map((what) => `there already: ${printable(what)}`)];
   if (lines.length > 0) await print(lines.join('\n'));
 }
 
-async function refuse(plan: ImportPlan, refused: number, { json }: ImportOptions): Promise<ExitCode> {
+function refusalOf(refused: number): HoldfastError {
   const things = refused === 1 ? 'one thing' : `${refused} things`;
   const message = `nothing was imported, for ${things} cannot be taken over: mend the files, or leave that out with --partial`;
-  const error = new HoldfastError('HF_CONFLICT', message);
+  return new HoldfastError('HF_CONFLICT', message);
+}
+
+async function refuse(plan: ImportPlan, error: HoldfastError, { json }: ImportOptions): Promise<ExitCode> {
   if (!json) throw error;
   await printJson(jsonOf(plan, { done: [], error }));
   return exitCodeOf(error.code);
 }
 
-/** @throws the error of the step that failed, with what was done before */
+/** @throws the error of the step that failed */
 async function tellOutcome({ steps, present }: ImportPlan, { done, error }: Outcome, dryRun: boolean): Promise<void> {
   if (dryRun) {
-    await print(`nothing was changed (dry run): ${steps.length} to take over, ${present.length} there already`);
+    const taken = steps.map(({ what }) => `would take over ${printable(what)}`);
+    const sum = `nothing was changed (dry run): ${steps.length} to take over, ${present.length} there already`;
+    await print([...taken, sum].join('\n'));
     return;
   }
-  await print(
-    [
-      ...done.map((what) => `imported ${printable(what)}`),
-      `${done.length} imported, ${present.length} there already`,
-    ].join('\n'),
-  );
-  if (error === null) return;
-  const failed = steps[done.length]?.what ?? '';
-  const next = 'what was imported stays, and is skipped when you run this again';
-  throw new HoldfastError(error.code, `stopped at ${failed}: ${error.message}; ${next}`);
+  const sum = `${done.length} imported, ${present.length} there already`;
+  await print([...done.map((what) => `imported ${printable(what)}`), sum].join('\n'));
+  if (error !== null) throw error;
 }
 
 function jsonOf(plan: ImportPlan, { done, error }: Outcome): unknown {

@@ -1,7 +1,10 @@
 import { type Command, Option } from 'commander';
+import { HoldfastError } from '../core/errors.js';
 import { splitList } from '../peer/section-reader.js';
 import { parseNodes, parsePairs, parseUnset, type UnsetArguments } from './arguments.js';
 import { changing, common, type Finish, flag, load, run, segment, withUnset } from './changing.js';
+import type { Change } from './commands.js';
+import type { ExitCode } from './exit-codes.js';
 
 /** The commands for groups, rules and options of the cluster. */
 
@@ -86,6 +89,19 @@ function ruleBody(given: RuleArguments): Readonly<Record<string, unknown>> {
   return { resources, nodes, strict, affinity, disabled: disable, comment, force };
 }
 
+/** @throws what the agent refuses, with the way to have it all the same if that is what the rules come to */
+async function runRule(command: Command, change: Change, { force }: RuleArguments): Promise<ExitCode> {
+  try {
+    return await run(command, change);
+  } catch (error) {
+    // A refusal of what would not be in force is a sentence on each rule.
+    const mayBeForced =
+      error instanceof HoldfastError && error.code === 'HF_CONFLICT' && /^rules? /.test(error.message);
+    if (force === true || !mayBeForced) throw error;
+    throw new HoldfastError(error.code, `${error.message} (--force does it all the same)`);
+  }
+}
+
 export function addRuleCommands(program: Command, finish: Finish): void {
   const rules = program.command('rules').description('the rules about where resources run');
   for (const [name, description] of [
@@ -104,13 +120,15 @@ export function addRuleCommands(program: Command, finish: Finish): void {
   withRuleOptions(changing(rules, 'add <type> <id>', 'add a rule: node-affinity or resource-affinity')).action(
     async (type: string, id: string, given: RuleArguments, command: Command) => {
       const body = { type, id, ...ruleBody(given) };
-      finish(await run(command, { path: '/v1/rules', body, done: (rule) => `added rule ${rule}` }));
+      const change: Change = { path: '/v1/rules', body, done: (rule) => `added rule ${rule}` };
+      finish(await runRule(command, change, given));
     },
   );
   withUnset(withRuleOptions(changing(rules, 'set <type> <id>', 'change a rule')), 'an option').action(
     async (type: string, id: string, given: RuleArguments, command: Command) => {
       const body = { type, ...ruleBody(given), unset: parseUnset(given) };
-      finish(await run(command, { path: `/v1/rules/${segment(id)}`, body, done: (rule) => `changed rule ${rule}` }));
+      const change: Change = { path: `/v1/rules/${segment(id)}`, body, done: (rule) => `changed rule ${rule}` };
+      finish(await runRule(command, change, given));
     },
   );
   changing(rules, 'remove <id>', 'remove a rule').action(async (id: string, _options, command: Command) => {

@@ -4,6 +4,7 @@ import { parseInteger } from './arguments.js';
 import { common, type Finish, load } from './changing.js';
 import { addClusterCommands } from './cluster-commands.js';
 import { exitCodeHelp } from './exit-codes.js';
+import { addHelpCommands } from './help-command.js';
 import { addGroupCommands, addOptionsCommand, addRuleCommands } from './policy-commands.js';
 import { addResourceCommands } from './resource-commands.js';
 import { addSimulateCommand } from './simulate-command.js';
@@ -65,12 +66,18 @@ function addWhy(program: Command, finish: Finish): void {
     });
 }
 
+export interface ProgramHooks {
+  /** Told the exit code of the command that ran. */
+  readonly finish: Finish;
+  /** Takes help, and the version, piece by piece. */
+  readonly writeHelp: (text: string) => void;
+}
+
 /**
  * The command line.
  * @param name what the user called it
- * @param finish told the exit code of the command that ran
  */
-export function createProgram(name: string, finish: Finish): Command {
+export function createProgram(name: string, { finish, writeHelp }: ProgramHooks): Command {
   const program = new Command(name)
     .description('Holdfast keeps services running on a corosync cluster')
     .version(version(), '--version', 'print the version')
@@ -80,7 +87,7 @@ export function createProgram(name: string, finish: Finish): Command {
     .addHelpText('after', exitCodeHelp)
     .exitOverride()
     // Errors are printed by whoever runs the program.
-    .configureOutput({ outputError: () => undefined });
+    .configureOutput({ outputError: () => undefined, writeOut: writeHelp });
   addReads(program, finish);
   addResourceCommands(program, finish);
   addGroupCommands(program, finish);
@@ -89,5 +96,6 @@ export function createProgram(name: string, finish: Finish): Command {
   addClusterCommands(program, finish);
   addWatchdogCommands(program, finish);
   addSimulateCommand(program, finish);
+  addHelpCommands(program);
   return program;
 }

@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander';
 import { parseBoolean } from '../peer/section-reader.js';
+import { wordsOf } from './help-command.js';
 
 /** The forms of options that people bring along from the peer, in the one form that commander reads. */
 
@@ -65,8 +66,4 @@ function subcommandOf(command: Command, name: string): Command | undefined {
 
 function operandsOf(command: Command): number {
   return command.registeredArguments.filter((argument) => argument.required).length;
-}
-
-function wordsOf(command: Command): string {
-  return command.parent === null ? command.name() : `${wordsOf(command.parent)} ${command.name()}`;
 }
