@@ -135,7 +135,7 @@ async function whyRefused(
     return new HoldfastError(refusal.code, `nothing was imported, for ${failed} is refused: ${refusal.message}`);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    return new HoldfastError(error.code, `nothing was imported: ${error.message}`);
+    return error;
   }
 }
 
