@@ -337,11 +337,14 @@ function isTrue(nature: Nature, course: Awaited<ReturnType<typeof verdictIn>>): 
   return end === 'down' && inTime && (!byWatchdog || kappa === nature.kappa);
 }
 
-/** Two faults: power, kernel or command were gone before a storage that had stalled or failed could be told of the end. */
-function isEndedUnheard({ stallMs, stalledMs, powerLossMs, hangMs, killMs }: Nature, course: Course): boolean {
+/**
+ * Two faults: power, kernel or command were gone, or the clock was set, before a storage that had stalled or failed could
+ * be told of the end.
+ */
+function isEndedUnheard({ stallMs, stalledMs, powerLossMs, hangMs, killMs, stepMs }: Nature, course: Course): boolean {
   const { steps, said, downMs } = course;
   const unheard = said.some((text) => /^interrupted: /.test(text)) && !steps.some(({ step }) => step === 'interrupted');
-  return (unheard || stallMs + stalledMs >= downMs) && Math.min(powerLossMs, hangMs, killMs) <= downMs;
+  return (unheard || stallMs + stalledMs >= downMs) && Math.min(powerLossMs, hangMs, killMs, stepMs) <= downMs;
 }
 
 function propertyOf(arbitrary: fc.Arbitrary<Nature>, counts: Record<string, number>, isExcused: typeof isEndedUnheard) {
