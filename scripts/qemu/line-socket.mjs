@@ -29,7 +29,7 @@ function tryConnect(path) {
 
 function readLines(socket, onLine) {
   let rest = '';
-  socket.setEncoding('latin1');
+  socket.setEncoding('utf8');
   socket.on('error', () => undefined);
   socket.on('data', (text) => {
     const lines = (rest + text).split('\n');
