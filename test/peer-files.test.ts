@@ -92,6 +92,12 @@ t.test('what cannot be read is named by its line, and nothing of its section is 
   ]);
 });
 
+t.test('a node that is there twice has its last priority, and that is said', async (t) => {
+  const { groups, notes } = parseGroups('group: a\n\tnodes n1:2,n2,n1:3\n', 'f');
+  t.match(groups, [{ group: { nodes: [{ name: 'n1', priority: 3 }, { name: 'n2' }] } }]);
+  t.same(brief(notes), ['2 changed: group: a names n1 twice; the last one counts']);
+});
+
 t.test('groups', async (t) => {
   const { groups, notes } = parseGroups(
     'group: a\n\tnodes n1:2,n2\n\trestricted\n\tnofailback 1\n\ngroup: b\n\tnodes n1;n3\n\ngroup: c\n\tnodes n1:x\n\ngroup: d\n\npool: e\n\tnodes n1\n',
