@@ -427,6 +427,13 @@ t.test('import', async (t) => {
     stderr: 'holdfast: nothing was imported, for vm:102 is refused: no quorum [HF_NO_QUORUM]\n',
   });
   control.refusal = null;
+  control.stuck = true;
+  t.match(await run(['import', files, '--timeout', '1']), {
+    exitCode: 4,
+    stdout: /^0 imported, 3 there already\n$|\n0 imported, 3 there already\n$/,
+    stderr: /stopped at vm:102: the change may or may not have happened, .*; what was imported stays, and is skipped/,
+  });
+  control.stuck = false;
   control.report = healthyReport;
   t.match(await run(['import', files, '--partial']), {
     exitCode: 0,
