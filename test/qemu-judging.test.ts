@@ -34,11 +34,39 @@ const {
   judgeAfterwards(record: object | null, run: string, truth: object): readonly string[];
 } = await load('interruptions.mjs');
 
+interface Seen {
+  readonly kind: string;
+  readonly program: string;
+  readonly thread: number;
+  readonly atMs: number;
+}
+interface Judge {
+  'pets-go-on'(actFromMs: number, formerThreads: readonly number[]): Promise<readonly string[]>;
+}
+const { Bench }: { Bench: new (guest: object, driver: object, times: object) => Judge } = await load('bench.mjs');
+
 function expected(name: string, by: 'told' | 'untold'): Expected {
   const end = machineEnds[name];
   if (end === undefined) throw new Error(`there is no end ${name}`);
   return end[by];
 }
+
+t.test('an agent that was restarted pets by a keeper of its own', async (t) => {
+  const judge = (...seen: readonly Omit<Seen, 'kind'>[]) => {
+    const find = (sinceMs: number, fits: (each: Seen) => boolean) =>
+      seen.map((each) => ({ kind: 'pet', ...each })).filter((each) => each.atMs >= sinceMs && fits(each));
+    return new Bench({ find }, {}, {})['pets-go-on'](1_000, [7, 8]);
+  };
+  const former = { program: 'hf-keeper', thread: 8 };
+  const own = { program: 'hf-keeper', thread: 20 };
+  t.same(await judge({ ...own, atMs: 1_500 }, { ...own, atMs: 2_500 }), []);
+  const lastAndClose = [
+    { ...former, atMs: 1_001 },
+    { program: 'node', thread: 9, atMs: 1_002 },
+  ];
+  t.match(await judge(...lastAndClose, { ...own, atMs: 2_500 }), [/does not pet/], 'nor are they its pets');
+  t.match(await judge({ ...own, atMs: 500 }, { ...own, atMs: 900 }), [/does not pet/], 'before the act');
+});
 
 t.test('why is held to verdict, cause and certainty, by what the driver can tell', async (t) => {
   const fired = { verdict: 'watchdog-fired', cause: 'standstill', certainty: 'likely', alternatives: [], summary: '' };
