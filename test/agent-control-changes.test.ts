@@ -199,6 +199,9 @@ t.test('rules have their say in a move', async (t) => {
   t.match(refusal('vm:4', 'node1'), /rule pin allows only node3, node4/);
   t.equal(refusal('vm:4', 'node4'), null);
   t.match(planMove(cluster.context, move('vm:5', 'node2')).warnings.at(-1), /rule like prefers node1: it goes back/);
+  cluster.apply({ type: 'rule-remove', id: 'like' });
+  cluster.rule({ ...strict, id: 'far', resources: ['vm:5'], strict: false, nodes: [{ name: 'node9', priority: 0 }] });
+  t.notMatch(planMove(cluster.context, move('vm:5', 'node2')).warnings, [/node9/], 'nothing goes to what is not there');
 });
 
 t.test('rules are checked when they are made', async (t) => {

@@ -59,12 +59,12 @@ t.test('the end says why a service does not run; with --json, notes are told on 
   write('alone');
   const { stdout } = await run(holdfast, ['simulate', 'alone']);
   t.match(stdout, /service_config: vm:1: "colour" has no counterpart/);
-  t.match(stdout, /no manager has ever led: services are shown as they were configured/);
+  t.match(stdout, /no manager has ever led, so these are as they were configured:/);
   t.match(stdout, /vm:1 +node1 +request_start runs nowhere: no node leads, so nothing is started/);
   const json = await run(holdfast, ['simulate', 'alone', '--json']);
   t.match(JSON.parse(json.stdout), {
-    services: { 'vm:1': { node: 'node1', state: 'request_start', running: [], reason: /no node leads/ } },
-    unmanaged: ['vm:1'],
+    services: {},
+    unmanaged: { 'vm:1': { node: 'node1', state: 'request_start', running: [], reason: /no node leads/ } },
     notes: ['service_config: vm:1: "colour" has no counterpart'],
   });
   t.match(json.stderr, /warning: service_config: vm:1: "colour" has no counterpart/);

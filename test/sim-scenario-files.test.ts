@@ -171,7 +171,7 @@ t.test('why a service does not run that is to', async (t) => {
   const on = '[["power node1 on","power node2 on"]]';
   const far = await end({ cmdlist: on, service_config: oneService, rules_config: strictRule });
   t.match(far.services['vm:1'], { running: [], reason: /^rule far allows only node9, and no such node can be given/ });
-  t.strictSame(far.unmanaged, []);
+  t.strictSame(far.unmanaged, {});
   t.equal(far.notes.length, 3);
   const locked = await end({ cmdlist: on, service_config: oneService.replace('}}', ',"lock":"backup"}}') });
   t.match(locked.services['vm:1'], { running: [], reason: /vm:1 is locked \(backup\)/ });
@@ -189,12 +189,12 @@ t.test('services stand there though no manager has ever led, as they were noted 
     '{"vm:1":{"node":"node1","state":"started"},"vm:2":{"node":"node2","state":"ignored"},"vm:3":{"node":"node2"}}';
   const noted = '{"service_status":{"vm:3":{"node":"node1","state":"started"}}}';
   const outcome = await simulate(await readScenario(write({ service_config: states, manager_status: noted })));
-  t.match(outcome.services, {
+  t.match(outcome.services, { 'vm:3': { node: 'node1', state: 'started', running: [] } });
+  t.strictSame(Object.keys(outcome.services), ['vm:3'], 'as the peer, which knows only what its manager has noted');
+  t.match(outcome.unmanaged, {
     'vm:1': { node: 'node1', state: 'request_start', running: [], reason: /^no node leads, so nothing is started/ },
-    'vm:3': { node: 'node1', state: 'started', running: [] },
   });
-  t.strictSame(Object.keys(outcome.services), ['vm:1', 'vm:3']);
-  t.strictSame(outcome.unmanaged, ['vm:1']);
+  t.strictSame(Object.keys(outcome.unmanaged), ['vm:1']);
 });
 
 t.test('where nothing can be made, that is said, and soon', async (t) => {

@@ -58,7 +58,7 @@ export function planMove(context: ChangeContext, { sid, kind, node }: Of<'move'>
   return {
     command: { type: 'resource-move', sid: service.sid, kind, nodeId: target.nodeId },
     subject: service.sid,
-    warnings: [...liveWarnings(context, service, kind), ...returnWarnings(unit, target)],
+    warnings: [...liveWarnings(context, service, kind), ...returnWarnings(context, unit, target)],
     comigrated: others,
   };
 }
@@ -141,9 +141,12 @@ function liveWarnings({ lrmOf }: ChangeContext, service: ServiceRecord, kind: st
     : [`${service.sid} is stopped and started, for resources of its type cannot be moved while they run`];
 }
 
-function returnWarnings(unit: Unit | undefined, { name }: NodeRecord): string[] {
+/** A class without a node that is there attracts nothing. */
+function returnWarnings({ state }: ChangeContext, unit: Unit | undefined, { name }: NodeRecord): string[] {
   const choice = unit?.choice ?? null;
-  const [best = []] = choice?.classes ?? [];
-  if (choice === null || unit?.failback !== true || best.includes(name)) return [];
+  const online = new Set(Object.values(state.nodes).flatMap((node) => (node.state === 'online' ? node.name : [])));
+  const classes = choice?.classes.map((names) => names.filter((each) => online.has(each))) ?? [];
+  const best = classes.find((names) => names.length > 0) ?? [];
+  if (choice === null || unit?.failback !== true || best.length === 0 || best.includes(name)) return [];
   return [`rule ${choice.ruleId} prefers ${best.join(', ')}: it goes back there by itself`];
 }

@@ -38,19 +38,25 @@ function show({ level, second, source, text }: SimulationLine, paint: Paint): vo
 }
 
 function summary({ end, services, fenced, reset, violations, unmanaged }: ScenarioOutcome): string {
-  const lines = Object.entries(services).map(([sid, { node, state, running, reason }]) => {
+  const configured = serviceLines(unmanaged);
+  return [
+    '',
+    `end after ${end} simulated seconds`,
+    ...serviceLines(services),
+    ...(configured.length === 0
+      ? []
+      : ['  no manager has ever led, so these are as they were configured:', ...configured]),
+    `  fenced: ${fenced.join(' ') || 'nobody'}; reset: ${reset.join(' ') || 'nobody'}`,
+    ...violations.map((text) => `  violation: ${text}`),
+  ].join('\n');
+}
+
+function serviceLines(services: ScenarioOutcome['services']): readonly string[] {
+  return Object.entries(services).map(([sid, { node, state, running, reason }]) => {
     const where = running.length === 0 ? 'runs nowhere' : `runs on ${running.join(' and ')}`;
     const truth = reason === undefined ? where : `${where}: ${reason}`;
     return `  ${sid.padEnd(10)} ${(node ?? '-').padEnd(10)} ${state.padEnd(12)} ${truth}`;
   });
-  return [
-    '',
-    `end after ${end} simulated seconds`,
-    ...(unmanaged.length === 0 ? [] : ['  no manager has ever led: services are shown as they were configured']),
-    ...lines,
-    `  fenced: ${fenced.join(' ') || 'nobody'}; reset: ${reset.join(' ') || 'nobody'}`,
-    ...violations.map((text) => `  violation: ${text}`),
-  ].join('\n');
 }
 
 /** A directory to play with. */

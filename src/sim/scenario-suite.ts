@@ -103,8 +103,7 @@ export function judge(
 function compare(outcome: ScenarioOutcome, expected: Expectation, other: OtherOutcome): string[] {
   const { services = {} } = other;
   const sids = new Set([
-    // Of what no manager has taken up, the peer says nothing.
-    ...Object.keys(outcome.services).filter((sid) => !outcome.unmanaged.includes(sid)),
+    ...Object.keys(outcome.services),
     ...Object.keys(expected.services),
     ...Object.keys(services).filter((sid) => sid !== '*'),
   ]);

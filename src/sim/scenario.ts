@@ -37,7 +37,7 @@ export interface ScenarioNode {
 export interface ScenarioOutcome {
   /** Simulated seconds. */
   readonly end: number;
-  /** By sid; those that are ignored are left out. */
+  /** By sid, as the manager has them, or an earlier one has noted them if none has led; without those that are ignored. */
   readonly services: Readonly<Record<string, ScenarioService>>;
   /** Nodes whose services were given away on a proof, in order. */
   readonly fenced: readonly string[];
@@ -45,8 +45,8 @@ export interface ScenarioOutcome {
   readonly reset: readonly string[];
   /** Breaches of the rules that must never be broken; a sentence each. */
   readonly violations: readonly string[];
-  /** Services that no manager has taken up, for none has ever led: they stand in `services` as they were configured. */
-  readonly unmanaged: readonly string[];
+  /** Services that no manager has taken up, for none has ever led, as they were configured. */
+  readonly unmanaged: Readonly<Record<string, ScenarioService>>;
   /** What has no counterpart here, or another meaning, or names what is not there; a sentence each. */
   readonly notes: readonly string[];
 }

@@ -116,21 +116,22 @@ class Simulation {
 
   #outcome(): ScenarioOutcome {
     const { resets, violations } = this.#world;
+    const { noted } = this.#scenario;
+    const tracked = this.#tracked();
+    const unmanaged = new Map(this.#wasManaged ? [] : [...tracked].filter(([sid]) => !noted.has(sid)));
     return {
       end: Math.round(this.#nowS),
-      services: this.#services(),
+      services: this.#shown(this.#wasManaged ? tracked : noted),
       fenced: inOrder(this.#proofs.filter(({ gaveAway }) => gaveAway)),
       reset: inOrder(resets),
       violations: violations.map(({ rule, text }) => `${rule}: ${text}`),
-      unmanaged: this.#wasManaged ? [] : [...this.#tracked().keys()].filter((sid) => !this.#scenario.noted.has(sid)),
+      unmanaged: this.#shown(unmanaged),
       notes: this.#scenario.notes,
     };
   }
 
-  /** As the manager has them; as an earlier one has noted them, or else as they were configured, if none has led. */
-  #services(): ScenarioOutcome['services'] {
+  #shown(view: Scenario['noted']): ScenarioOutcome['services'] {
     const reasonOf = reasonsIn(this.#world);
-    const view = new Map([...this.#tracked(), ...(this.#wasManaged ? [] : this.#scenario.noted)]);
     const services: Record<string, ScenarioService> = {};
     for (const [sid, seen] of [...view].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const running = this.#world.where(sid).map(({ name }) => name);
