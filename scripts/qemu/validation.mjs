@@ -2,8 +2,6 @@ import { monotonicMs } from './host-clock.mjs';
 
 /** The command `holdfast watchdog validate` in a guest. */
 
-/** What the command says, once it has ended. */
-export const validationOutput = '/var/lib/lab/validation.json';
 const begunFile = '/var/lib/holdfast/watchdog/run';
 
 /** In the background, since it is not expected to come back; also in a boot that another validation has led to. */
@@ -12,7 +10,7 @@ export async function beginValidation(bench) {
   await bench.setMaintenance(true);
   const startMs = monotonicMs();
   await bench.guest.sh(
-    `setsid holdfast watchdog validate --yes --again --json >${validationOutput} 2>/var/lib/lab/validation.err & sleep 1`,
+    `setsid holdfast watchdog validate --yes --again --json >/var/lib/lab/validation.json 2>/var/lib/lab/validation.err & sleep 1`,
   );
   return startMs;
 }
