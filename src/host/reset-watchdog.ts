@@ -5,11 +5,9 @@ import { HoldfastError } from '../core/errors.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
 import { numberAttribute } from './sysfs.js';
 import { ValidationFiles } from './validation-record.js';
+import { cardReset } from './watchdog-sysfs.js';
 
 /** Whether a watchdog says that it has caused the last reset; to be asked before it is armed, and evidence only. */
-
-/** WDIOF_CARDRESET of linux/watchdog.h. */
-const cardReset = 0x20;
 
 /** @param info null: this node has no watchdog that can be used */
 export function wordOf(info: WatchdogInfo | null): Finding<WatchdogWord> {
