@@ -130,7 +130,7 @@ KeeperStats Keeper::Stats() const {
           failedPets_.load(),
           wakeups_.load(),
           resetRequests_.load(),
-          lateness_.WorstNs(),
+          done_.WorstNs(),
           petError_.load(),
           resetError_.load(),
           realtime_.load(),
@@ -208,6 +208,7 @@ bool Keeper::LeaseRuns() {
 
 void Keeper::Pet() {
   const int64_t plannedNs = nextPetNs_;
+  begun_.Count(BootNs() - plannedNs);
   const int error = device_->Pet();
   CountPet(error);
   const int64_t nowNs = BootNs();
@@ -218,7 +219,7 @@ void Keeper::Pet() {
 // A pet that blocks, or fails, keeps those waiting that were planned after it: this one came for all of them. However
 // many they are, counting them takes less than a millionth of the time that they waited.
 void Keeper::CountLateness(int64_t nowNs) {
-  for (; oldestDueNs_ <= nowNs; oldestDueNs_ += petIntervalNs_) lateness_.Count(nowNs - oldestDueNs_);
+  for (; oldestDueNs_ <= nowNs; oldestDueNs_ += petIntervalNs_) done_.Count(nowNs - oldestDueNs_);
   oldestDueNs_ = nextPetNs_;
 }
 

@@ -89,7 +89,8 @@ class Keeper {
   // The notices since the last call; with kNoticeResult, *result is the command's.
   uint32_t TakeNotices(Result* result);
   KeeperStats Stats() const;
-  const Lateness& PetLateness() const { return lateness_; }
+  const Lateness& BegunLate() const { return begun_; }
+  const Lateness& DoneLate() const { return done_; }
   // Nobody will ask again. An idle keeper ends; one with an open device goes on until its lease ends, and resets.
   void Abandon();
 
@@ -159,7 +160,8 @@ class Keeper {
   std::atomic<uint64_t> failedPets_{0};
   std::atomic<uint64_t> wakeups_{0};
   std::atomic<uint64_t> resetRequests_{0};
-  Lateness lateness_;  // of each pet that was planned, to the end of the one that was made
+  Lateness begun_;  // of each pet that was tried
+  Lateness done_;   // of each pet that was planned, to the end of the one that was made
   std::atomic<int> petError_{0};
   std::atomic<int> resetError_{0};
   std::atomic<bool> realtime_{false};

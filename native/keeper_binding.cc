@@ -158,14 +158,23 @@ class KeeperHandle : public Napi::ObjectWrap<KeeperHandle> {
     return out;
   }
 
-  // lateness(): how many pets were so late, by the buckets of native/lateness.h
+  // lateness(): { begun, done }, each { counts, worstMs }: how many pets were so late, by the buckets of lateness.h
   Napi::Value LatenessCounts(const Napi::CallbackInfo& info) {
-    const Lateness& lateness = keeper_->PetLateness();
-    Napi::Float64Array counts = Napi::Float64Array::New(info.Env(), Lateness::kBuckets);
+    Napi::Object out = Napi::Object::New(info.Env());
+    out["begun"] = Counts(info.Env(), keeper_->BegunLate());
+    out["done"] = Counts(info.Env(), keeper_->DoneLate());
+    return out;
+  }
+
+  static Napi::Object Counts(Napi::Env env, const Lateness& lateness) {
+    Napi::Float64Array counts = Napi::Float64Array::New(env, Lateness::kBuckets);
     for (size_t bucket = 0; bucket < Lateness::kBuckets; bucket++) {
       counts[bucket] = static_cast<double>(lateness.At(bucket));
     }
-    return counts;
+    Napi::Object out = Napi::Object::New(env);
+    out["counts"] = counts;
+    out["worstMs"] = Napi::Number::New(env, MsFromNs(lateness.WorstNs()));
+    return out;
   }
 
   Keeper* keeper_ = nullptr;

@@ -166,22 +166,24 @@ function ask(petter) {
 
 function figures(before, after) {
   const overMs = after.bootMs - before.bootMs;
-  const { p50Ms, p999Ms, maxMs, realtime, memoryLocked, failedPets } = after;
+  const { begun, done, realtime, memoryLocked, failedPets } = after;
   return {
     pets: after.pets - before.pets,
-    ...{ p50Ms, p999Ms, maxMs, failedPets, realtime, memoryLocked },
+    ...{ begun, done, failedPets, realtime, memoryLocked },
     wakeupsPerS: ((after.wakeups - before.wakeups) * 1_000) / overMs,
     cpuPercent: ((after.cpuMs - before.cpuMs) * 100) / overMs,
     allocations: after.allocations - before.allocations,
-    held: !realtime ? null : p999Ms <= aims.p999Ms && maxMs <= aims.maxMs,
+    // What comes after the beginning is the emulator's: a driver of the kernel takes a pet in microseconds.
+    held: !realtime ? null : begun.p999Ms <= aims.p999Ms && begun.maxMs <= aims.maxMs,
   };
 }
 
 function print(run) {
   const ms = (value) => `${value.toFixed(3)} ms`.padStart(12);
   const verdict = run.held === null ? 'no SCHED_FIFO' : run.held ? 'held' : 'MISSED';
+  const late = ({ p50Ms, p999Ms, maxMs }) => `${ms(p50Ms)}${ms(p999Ms)}${ms(maxMs)}`;
   process.stdout.write(
-    `${run.load.padEnd(12)}${ms(run.p50Ms)}${ms(run.p999Ms)}${ms(run.maxMs)}${String(run.pets).padStart(9)}` +
+    `${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${String(run.pets).padStart(9)}` +
       `${run.wakeupsPerS.toFixed(1).padStart(10)}${run.cpuPercent.toFixed(2).padStart(8)}${String(run.allocations).padStart(13)}  ${verdict}\n`,
   );
   if (run.clients !== undefined) {
@@ -208,7 +210,9 @@ function parseArguments() {
 async function main() {
   const { minutes, names, json } = parseArguments();
   const machine = `${cpus()[0]?.model} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
-  const heads = `${'load'.padEnd(12)}${'p50'.padStart(12)}${'p99.9'.padStart(12)}${'max'.padStart(12)}${'pets'.padStart(9)}${'wakeups/s'.padStart(10)}${'CPU %'.padStart(8)}${'allocations'.padStart(13)}\n`;
+  const late = `${'p50'.padStart(12)}${'p99.9'.padStart(12)}${'max'.padStart(12)}`;
+  const above = `${''.padEnd(12)}${'late to begin'.padStart(36)}${'late to end (emulator)'.padStart(36)}\n`;
+  const heads = `${above}${'load'.padEnd(12)}${late}${late}${'pets'.padStart(9)}${'wakeups/s'.padStart(10)}${'CPU %'.padStart(8)}${'allocations'.padStart(13)}\n`;
   if (!json) process.stdout.write(`${machine}; a pet each ${petIntervalMs} ms, ${minutes} min a load\n${heads}`);
   const runs = [];
   for (const name of names) {

@@ -1,5 +1,7 @@
 /** How late the keeper petted: the counts of native/lateness.h, read. */
 
+import type { NativeLateness } from './native.js';
+
 /** As in native/lateness.h. */
 const stepsPerOctave = 8;
 
@@ -8,12 +10,12 @@ export class Lateness {
   /** The longest, exactly; milliseconds. */
   readonly worstMs: number;
 
-  constructor(counts: Float64Array, worstMs: number) {
+  constructor({ counts, worstMs }: NativeLateness) {
     this.#counts = counts;
     this.worstMs = worstMs;
   }
 
-  /** Each that was planned and has been made, or made up for by a later one. */
+  /** Each that was counted. */
   get pets(): number {
     return this.#counts.reduce((sum, count) => sum + count, 0);
   }

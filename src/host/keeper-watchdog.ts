@@ -42,8 +42,8 @@ export interface KeeperWatchdog extends Watchdog {
    */
   adopt(): Promise<void>;
   stats(): KeeperWatchdogStats;
-  /** How late the pets were so far. */
-  lateness(): Lateness;
+  /** How late the pets were begun so far, and how late the device had taken them. */
+  lateness(): { readonly begun: Lateness; readonly done: Lateness };
   /** Calls `listener` for each event until the returned function is called. */
   onEvent(listener: (event: KeeperEvent) => void): () => void;
 }
@@ -157,8 +157,9 @@ class NativeWatchdog implements KeeperWatchdog {
     };
   }
 
-  lateness(): Lateness {
-    return new Lateness(this.#keeper.lateness(), this.stats().worstLatenessMs);
+  lateness(): { readonly begun: Lateness; readonly done: Lateness } {
+    const { begun, done } = this.#keeper.lateness();
+    return { begun: new Lateness(begun), done: new Lateness(done) };
   }
 
   onEvent(listener: (event: KeeperEvent) => void): () => void {

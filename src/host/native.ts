@@ -44,8 +44,14 @@ export interface NativeKeeper {
   extend(deadlineMs: number): number;
   reset(reason: string): void;
   stats(): NativeKeeperStats;
-  /** Pets by how late they were, in the buckets of native/lateness.h. */
-  lateness(): Float64Array;
+  /** How late pets were begun, and how late they were done, which is also told of those that a late one kept waiting. */
+  lateness(): { readonly begun: NativeLateness; readonly done: NativeLateness };
+}
+
+export interface NativeLateness {
+  /** Of pets, in the buckets of native/lateness.h. */
+  readonly counts: Float64Array;
+  readonly worstMs: number;
 }
 
 /** `error` is 0 or an errno; the instants are CLOCK_BOOTTIME milliseconds before and after. */
