@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
@@ -13,6 +13,7 @@ import type { PeerCredentials } from '../src/api/peer-authority.js';
 import { createStatusServer } from '../src/api/status-server.js';
 import { HoldfastError } from '../src/core/errors.js';
 import { FakeAgentControl, fittingTiming, healthyReport, somePreview } from './fake-agent-control.js';
+import { type Ended, type Running, startProgram } from './fixtures/node-program.js';
 
 const binary = fileURLToPath(new URL('../bundle/bin/holdfast.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
@@ -28,32 +29,10 @@ t.teardown(async () => {
   rmSync(directory, { recursive: true });
 });
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly ended: Promise<Ended>;
-}
-
 function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}, program = binary): Running {
-  const env = { PATH: process.env.PATH, HOLDFAST_SOCKET: socketPath, ...environment };
-  const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
+  return startProgram(program, args, {
+    env: { PATH: process.env.PATH, HOLDFAST_SOCKET: socketPath, ...environment },
   });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const ended = new Promise<Ended>((resolve) => {
-    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
-  });
-  return { child, ended };
 }
 
 function run(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +25,7 @@ import { processStart } from '../src/host/validation-completion.js';
 import type { Step, Validation } from '../src/host/validation-record.js';
 import { chooseWatchdog, knownWatchdogs } from '../src/host/watchdog-choice.js';
 import { FakeAgentControl, healthyReport } from './fake-agent-control.js';
+import { type Ended, startProgram } from './fixtures/node-program.js';
 import { fakeRoot, i6300esb, softdog } from './watchdog-trees.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-cli-watchdog-'));
@@ -198,35 +198,28 @@ const stateDir = join(directory, 'cli');
 const config = join(directory, 'holdfast.toml');
 writeFileSync(config, `stateDir = "${stateDir}"\n[watchdog]\ndevice = "/dev/watchdog-none"\n`);
 
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function holdfast(...args: readonly string[]): Promise<Ended> {
   const socket = ['--socket', join(directory, 'no-agent')];
-  return new Promise((resolve) => {
-    execFile(process.execPath, [binary, ...socket, 'watchdog', ...args, '--config', config], (error, stdout, stderr) =>
-      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    );
-  });
+  return startProgram(binary, [...socket, 'watchdog', ...args, '--config', config]).ended;
 }
 
 t.test('the commands', async (t) => {
   t.match(await holdfast('list'), {
-    code: 0,
+    exitCode: 0,
     stdout: /the agent takes \/dev\/watchdog-none: named in the configuration, but it is not there/,
   });
   const list = JSON.parse((await holdfast('list', '--json')).stdout);
   t.match(list, { watchdogs: Array, notes: Array, board: String, choice: { device: '/dev/watchdog-none' } });
-  t.match(await holdfast('validate', '--yes'), { code: 1, stderr: /there is no watchdog \/dev\/watchdog-none here/ });
+  t.match(await holdfast('validate', '--yes'), {
+    exitCode: 1,
+    stderr: /there is no watchdog \/dev\/watchdog-none here/,
+  });
   t.match(await holdfast('validate', '--timeout', '4'), {
-    code: 2,
+    exitCode: 2,
     stderr: /--timeout must be an integer from 5 to 60/,
   });
   t.match(await holdfast('validate', '--result'), {
-    code: 1,
+    exitCode: 1,
     stderr: /no watchdog of this machine was ever validated/,
   });
 });
@@ -252,17 +245,17 @@ t.test('the command run again gives the verdict, and begins nothing', async (t) 
   const write = (...steps: readonly Step[]) =>
     writeFileSync(join(stateDir, 'watchdog', 'run'), steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
   write(begin, { step: 'last-pet-due', bootMs: 99 });
-  t.match(await holdfast('list'), { code: 0, stdout: /a validation of \/dev\/watchdog0 .* has no verdict yet: / });
-  const { code, stdout } = await holdfast('validate', '--yes', '--json');
-  t.equal(code, 1);
+  t.match(await holdfast('list'), { exitCode: 0, stdout: /a validation of \/dev\/watchdog0 .* has no verdict yet: / });
+  const { exitCode, stdout } = await holdfast('validate', '--yes', '--json');
+  t.equal(exitCode, 1);
   t.match(JSON.parse(stdout), { verdict: 'unfinished', device: '/dev/watchdog0', driver: 'dog', kappa: null });
-  t.match(await holdfast('validate', '--result'), { code: 1, stdout: /no verdict .*unfinished/ });
+  t.match(await holdfast('validate', '--result'), { exitCode: 1, stdout: /no verdict .*unfinished/ });
   write(begin, { step: 'aborted', reason: 'ended by Ctrl-C' });
-  t.match(await holdfast('validate', '--yes'), { code: 1, stderr: /ended before its last pet: ended by Ctrl-C/ });
+  t.match(await holdfast('validate', '--yes'), { exitCode: 1, stderr: /ended before its last pet: ended by Ctrl-C/ });
   const own = { bootId: readBootId(), pid: process.pid, pidStarted: (await processStart(process.pid)) ?? '' };
   write({ ...begin, ...own } as Step);
   t.match(await holdfast('validate', '--yes'), {
-    code: 3,
+    exitCode: 3,
     stderr: /is being validated already \(pid \d+\): wait for it/,
   });
 });

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import t from 'tap';
 import { createStatusServer } from '../src/api/status-server.js';
 import { HoldfastError } from '../src/core/errors.js';
 import { FakeAgentControl } from './fake-agent-control.js';
+import { type Ended, startProgram } from './fixtures/node-program.js';
 import { plainEvidence, quorumLost, reportOf, shortLog, wellNotes, withNotes } from './reset-samples.js';
 
 /** `holdfast why` and the routes behind it. */
@@ -29,22 +29,8 @@ t.teardown(async () => {
   rmSync(directory, { recursive: true });
 });
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function why(args: readonly string[], socket = socketPath): Promise<Ended> {
-  const env = { PATH: process.env.PATH, HOLDFAST_SOCKET: socket };
-  const child = spawn(process.execPath, [binary, 'why', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const text = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (part: string) => {
-      text[name] += part;
-    });
-  }
-  return new Promise((resolve) => child.once('close', (exitCode) => resolve({ exitCode, ...text })));
+  return startProgram(binary, ['why', ...args], { env: { PATH: process.env.PATH, HOLDFAST_SOCKET: socket } }).ended;
 }
 
 const fenced = { ...reportOf(withNotes({ trouble: quorumLost })), lastLines: shortLog.lines };

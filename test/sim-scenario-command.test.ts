@@ -1,31 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { startProgram } from './fixtures/node-program.js';
 
 const holdfast = fileURLToPath(new URL('../src/cli/holdfast.js', import.meta.url));
 const scenarios = fileURLToPath(new URL('../../scripts/scenarios.mjs', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'scenario-command-'));
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function run(program: string, args: readonly string[], begin: (child: ChildProcess) => void = () => {}) {
-  const child = spawn(process.execPath, [program, ...args], { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
-  const text = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (piece: string) => {
-      text[stream] += piece;
-    });
-  }
+  const { child, ended } = startProgram(program, args, { cwd: directory });
   begin(child);
-  return new Promise<Ended>((resolve) => child.once('close', (exitCode) => resolve({ exitCode, ...text })));
+  return ended;
 }
 
 /** Two nodes of three are off. */
