@@ -133,6 +133,7 @@ t.test('the journal: its last lines, asked for within a time and a size', async 
       lastMs: 1_700_000_060_000,
       orderly: false,
       panic: null,
+      unheld: null,
       bootId: dashedOld,
     },
   });
@@ -162,6 +163,16 @@ t.test('the journal: what is the end of a machine that goes down, and what only 
   };
   t.equal(await said({ ...panic, _TRANSPORT: 'kernel' }), 'kernel: Kernel panic - not syncing: VFS');
   t.equal(await said({ ...panic, _TRANSPORT: 'syslog' }), null, 'made up by somebody');
+  const left = async (MESSAGE: string, _TRANSPORT = 'kernel'): Promise<unknown> => {
+    const fields = entry({ SYSLOG_IDENTIFIER: 'kernel', MESSAGE, _TRANSPORT }, 1_700_000_030);
+    const journal = await readJournal({ root: '/', run: answering([fields, entry({})]).run }, null);
+    return 'found' in journal && journal.found.unheld;
+  };
+  const words = 'watchdog: watchdog0: watchdog did not stop!';
+  t.strictSame(await left(words), { atMs: 1_700_000_030_000, text: `kernel: ${words}` });
+  t.match(await left('ib700wdt: WDT device closed unexpectedly.  WDT will not stop!'), { text: /ib700wdt/ });
+  t.match(await left('IPMI Watchdog: Unexpected close, not stopping watchdog!'), { text: /IPMI/ });
+  t.equal(await left(words, 'syslog'), null, 'made up by somebody');
 });
 
 t.test('the journal: missing, failing, damaged and hostile', async (t) => {

@@ -31,6 +31,7 @@ export const shortLog: LogTail = {
   lastMs: aliveMs + 1_000,
   orderly: false,
   panic: null,
+  unheld: null,
 };
 
 /** All sources were asked, and tell nothing but that the agent was well. */

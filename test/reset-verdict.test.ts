@@ -36,6 +36,9 @@ const panicDump: Dump = {
 const orderlyLog = { found: { ...shortLog, orderly: true } };
 const lost = { lostMs: null, fenced: null, releasedMs: null, backMs: null };
 const released = { found: { lostMs: null, fenced: null, releasedMs: aliveMs, backMs: null } };
+const unheldAt = (atMs: number, lastMs: number) => ({
+  found: { ...shortLog, lastMs, unheld: { atMs, text: 'kernel: watchdog: watchdog0: watchdog did not stop!' } },
+});
 const logUntil = (lastMs: number) => ({ found: { ...shortLog, lastMs } });
 
 /** Name, evidence, and the verdict: its cause, certainty and alternatives. */
@@ -105,6 +108,21 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'the same, and the watchdog cannot be asked',
     { ...withNotes({ ending: { ...gone, kind: 'agent' } }), watchdog: missing },
     'watchdog-fired agent-ended likely | power-loss orderly-reboot',
+  ],
+  [
+    'the agent was killed, and the watchdog cannot be asked',
+    { ...plainEvidence, watchdog: missing, log: unheldAt(aliveMs + 1_000, aliveMs + 6_000) },
+    'watchdog-fired agent-ended likely | power-loss orderly-reboot',
+  ],
+  [
+    'the same, but another agent was well after that',
+    { ...plainEvidence, watchdog: missing, log: unheldAt(aliveMs - 1, aliveMs + 6_000) },
+    'power-loss - open | watchdog-fired',
+  ],
+  [
+    'the same, but the machine lived on',
+    { ...plainEvidence, watchdog: missing, log: unheldAt(aliveMs, aliveMs + 6_000 + 10_001) },
+    'power-loss - open | watchdog-fired',
   ],
   [
     'the watchdog was validated',
@@ -392,6 +410,7 @@ const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
       lastMs: maybe(anyInstant),
       orderly: fc.boolean(),
       panic: maybe(anyText),
+      unheld: maybe(fc.record({ atMs: maybe(anyInstant), text: anyText })),
     }),
   ),
   peers: finding(

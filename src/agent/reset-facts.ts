@@ -20,6 +20,8 @@ export interface ResetFacts {
   readonly logOrderly: boolean;
   /** The machine wrote its log for longer than an agent that is well stays silent. */
   readonly agentFellSilent: boolean;
+  /** The agent died over an armed watchdog, and none had taken it up when that was due to fire. */
+  readonly leftCounting: boolean;
   /** The machine was gone before the lease that it held at the last sign of life can have ended: it has not self-fenced. */
   readonly leaseOutlasted: boolean;
   /** The machine wrote its log for long after the agent had ended for its shutdown. */
@@ -73,6 +75,7 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     emulated: watchdog?.emulated ?? false,
     logOrderly: log?.orderly ?? false,
     agentFellSilent: notes !== null && !isDown && logMs !== null && logMs - notes.aliveMs > notes.stampMs + slackMs,
+    leftCounting: notes !== null && isLeftCounting(notes, log?.unheld?.atMs ?? null, logMs),
     leaseOutlasted: outlasted(evidence, notes, areClocksAtOdds ? Number.POSITIVE_INFINITY : endedByMs),
     stayedUp: isDown && logMs !== null && logMs - (ending?.doneMs ?? 0) > goingDownMs,
     released: wentAfterRelease(found(evidence.peers)?.releasedMs ?? null, notes),
@@ -81,6 +84,12 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     dumpsSeen: found(evidence.dumps) !== null,
     allAsked: watchdog?.causedReset === false && found(evidence.dumps) !== null && log !== null,
   };
+}
+
+/** An agent that is started again writes its notes again; a machine that lives on was petted by somebody. */
+function isLeftCounting({ armed, aliveMs, effectiveMs }: BootNotes, unheldMs: number | null, logMs: number | null) {
+  if (!armed || unheldMs === null || unheldMs < aliveMs) return false;
+  return (logMs ?? unheldMs) <= unheldMs + effectiveMs + slackMs;
 }
 
 /** Notes without trouble are of a lease that was renewed no longer ago than that. */

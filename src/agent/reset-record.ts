@@ -109,6 +109,8 @@ export interface LogTail {
   readonly orderly: boolean;
   /** What the kernel said of a panic; null: nothing. */
   readonly panic: string | null;
+  /** The kernel's last word that a watchdog has lost its holder and goes on counting; null: it said no such thing. */
+  readonly unheld: LogLine | null;
 }
 
 /** Of a source: what it said, or why it said nothing. */

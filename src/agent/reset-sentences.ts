@@ -138,14 +138,21 @@ function dumpsSay({ dumps }: ResetEvidence): readonly string[] {
   });
 }
 
+function at(ms: number | null): string {
+  return ms === null ? '' : ` at ${instant(ms)}`;
+}
+
 function logSays({ log }: ResetEvidence, { stayedUp }: ResetFacts): readonly string[] {
   if ('missing' in log) return [`no log of that boot: ${oneLine(log.missing)}`];
-  const { source, lastMs, orderly, panic } = log.found;
+  const { source, lastMs, orderly, panic, unheld } = log.found;
   const end = lastMs === null ? 'has no times' : `ends at ${instant(lastMs)}`;
   const how = orderly ? ' as that of a machine that goes down in order' : ' without a shutdown';
   return [
     `the log of that boot (${oneLine(source)}) ${end}${how}`,
     ...(panic === null ? [] : [`the kernel wrote there: ${oneLine(panic)}`]),
+    ...(unheld === null
+      ? []
+      : [`the kernel wrote there${at(unheld.atMs)}, of a watchdog without a holder: ${oneLine(unheld.text)}`]),
     ...(stayedUp ? ['it went on for long after the agent had ended, so the machine did not go down then'] : []),
   ];
 }

@@ -69,7 +69,8 @@ const rows: readonly Row[] = [
   },
   {
     // Nobody pets for an agent that was ended over what runs.
-    when: ({ armed, ending }) => armed && ending?.kind === 'agent' && ending.doneMs !== null,
+    when: ({ armed, ending, leftCounting }) =>
+      leftCounting || (armed && ending?.kind === 'agent' && ending.doneMs !== null),
     verdict: () => 'watchdog-fired',
     cause: () => 'agent-ended',
     certainty: ({ causedReset }) => (causedReset === true ? 'certain' : causedReset === null ? 'likely' : 'open'),

@@ -65,6 +65,7 @@ const logSchema = z.object({
   lastMs: instant.nullable(),
   orderly: z.boolean(),
   panic: text.nullable(),
+  unheld: z.object({ atMs: instant.nullable(), text }).nullable().default(null),
 });
 
 const peersSchema = z.object({

@@ -24,6 +24,10 @@ const journalStop = 'd93fb3c9c24d451a97cea615ce59c00b';
 const journalStart = 'f77379a8490b408bbe5f6940505a777b';
 const goingDown = /\b(reboot|poweroff|halt|kexec|shutdown)\.target\b|System (Reboot|Power Off|Halt|Shutdown)/;
 
+/** Of the kernel's watchdog core, and of the drivers that make their device without it (Linux 6.1). */
+const unheld =
+  /watchdog did not stop!|device closed unexpectedly.*will not stop|Unexpected close, not stopping watchdog/i;
+
 /** What begins with an underscore is journald's own, and cannot be made up by who logs. */
 const entrySchema = z.object({
   MESSAGE: z.unknown(),
@@ -104,6 +108,8 @@ function tailOf(entries: readonly JournalEntry[]): LogTail {
     lastMs: lines.at(-1)?.atMs ?? null,
     orderly: endsInOrder(entries),
     panic: panic < 0 ? null : (lines[panic]?.text ?? ''),
+    unheld:
+      lines[entries.findLastIndex((entry) => entry._TRANSPORT === 'kernel' && unheld.test(messageOf(entry)))] ?? null,
   };
 }
 
@@ -151,7 +157,7 @@ export async function readLogFile(root: string, nowMs: number): Promise<Finding<
 function fileTail(source: string, all: readonly string[], nowMs: number): LogTail {
   const lines = all.map((text) => ({ atMs: timeIn(text, nowMs), text: oneLine(text) }));
   const lastMs = lines.findLast(({ atMs }) => atMs !== null)?.atMs ?? null;
-  return { source, lines, lastMs, orderly: false, panic: null };
+  return { source, lines, lastMs, orderly: false, panic: null, unheld: null };
 }
 
 /** Of a line of syslog: as ISO 8601, or without a year, in local time. */
