@@ -6,6 +6,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, 
 import { createConnection } from 'node:net';
 import { cpus, freemem, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,8 @@ const countClientsMs = 500;
 /** The aims of the design, where the kernel grants SCHED_FIFO. */
 const aims = { p999Ms: 1, maxMs: 10 };
 const pageBytes = 4_096;
+/** Seldom enough to let an idle machine idle. */
+const witnessPeriodMs = 25;
 
 const loads = {
   idle: () => [],
@@ -51,9 +54,10 @@ class Run {
     await sleep(1_000);
     const before = { ...(await ask(petter)), ...this.#costs(petter.pid) };
     const kept = load === 'clients' ? countConnections(socket) : null;
+    const machineLate = this.#witness();
     await sleep(minutes * 60_000);
     const after = { ...(await ask(petter)), ...this.#costs(petter.pid) };
-    return { load, clients: kept?.(), ...figures(before, after) };
+    return { load, clients: kept?.(), ...figures(before, after), machineMaxMs: await machineLate() };
   }
 
   #spawn(command, args) {
@@ -73,10 +77,29 @@ class Run {
   }
 
   #counter() {
-    const library = join(this.#folder, 'allocations.so');
-    const built = spawnSync('g++', ['-std=c++17', '-O2', '-shared', '-fPIC', '-o', library, here('allocations.cc')]);
-    if (built.status !== 0) throw new Error(`g++ cannot build allocations.cc: ${built.stderr}`);
-    return library;
+    return this.#build('allocations.cc', 'allocations.so', ['-shared', '-fPIC']);
+  }
+
+  /** A thread on each processor that only wakes up; the function returned ends them, and tells how late one was at most. */
+  #witness() {
+    const program = this.#build('witness.cc', 'witness');
+    const witnesses = cpus().map((_, cpu) =>
+      spawn(program, [String(cpu), String(witnessPeriodMs)], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    this.#processes.push(...witnesses);
+    const told = witnesses.map((witness) => text(witness.stdout));
+    return async () => {
+      for (const { stdin } of witnesses) stdin.end();
+      const lateMs = (await Promise.all(told)).map(Number);
+      return lateMs.includes(0) ? null : Math.max(...lateMs);
+    };
+  }
+
+  #build(source, name, options = []) {
+    const file = join(this.#folder, name);
+    const built = spawnSync('g++', ['-std=c++17', '-O2', ...options, '-o', file, here(source)]);
+    if (built.status !== 0) throw new Error(`g++ cannot build ${source}: ${built.stderr}`);
+    return file;
   }
 
   /** Clients that send half a request and then nothing. */
@@ -184,7 +207,7 @@ function print(run) {
   const late = ({ p50Ms, p999Ms, maxMs }) => `${ms(p50Ms)}${ms(p999Ms)}${ms(maxMs)}`;
   process.stdout.write(
     `${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${String(run.pets).padStart(9)}` +
-      `${run.wakeupsPerS.toFixed(1).padStart(10)}${run.cpuPercent.toFixed(2).padStart(8)}${String(run.allocations).padStart(13)}  ${verdict}\n`,
+      `${run.wakeupsPerS.toFixed(1).padStart(10)}${run.cpuPercent.toFixed(2).padStart(8)}${String(run.allocations).padStart(13)}${run.machineMaxMs === null ? ''.padStart(12) : ms(run.machineMaxMs)}  ${verdict}\n`,
   );
   if (run.clients !== undefined) {
     const { asking, keptLeast, keptMost } = run.clients;
@@ -212,7 +235,7 @@ async function main() {
   const machine = `${cpus()[0]?.model} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
   const late = `${'p50'.padStart(12)}${'p99.9'.padStart(12)}${'max'.padStart(12)}`;
   const above = `${''.padEnd(12)}${'late to begin'.padStart(36)}${'late to end (emulator)'.padStart(36)}\n`;
-  const heads = `${above}${'load'.padEnd(12)}${late}${late}${'pets'.padStart(9)}${'wakeups/s'.padStart(10)}${'CPU %'.padStart(8)}${'allocations'.padStart(13)}\n`;
+  const heads = `${above}${'load'.padEnd(12)}${late}${late}${'pets'.padStart(9)}${'wakeups/s'.padStart(10)}${'CPU %'.padStart(8)}${'allocations'.padStart(13)}${'machine max'.padStart(12)}\n`;
   if (!json) process.stdout.write(`${machine}; a pet each ${petIntervalMs} ms, ${minutes} min a load\n${heads}`);
   const runs = [];
   for (const name of names) {
