@@ -90,13 +90,7 @@ export class FileStore implements Store {
     const path = join(this.#directory, name);
     const temporary = `${path}.new`;
     try {
-      const file = await open(temporary, 'w', 0o600);
-      try {
-        await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      await writeSynced(temporary, text);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -152,17 +146,21 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /** Writes a small file so that it survives a reset right after. What stands there stays if it fails. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeSynced(temporary, text);
     await rename(temporary, path);
   } catch (error) {
     // On a full disk it would take the last room of what is written next.
