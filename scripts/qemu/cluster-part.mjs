@@ -1,4 +1,4 @@
-import { boundMs, Cluster, wholeMs } from './cluster.mjs';
+import { boundMs, Cluster } from './cluster.mjs';
 import { expectedTimes } from './drivers.mjs';
 import { isPet, isReset } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
@@ -35,7 +35,8 @@ export async function runCluster({ times, short }, workshop, tell) {
   try {
     await cluster.start();
     for (const [i, name] of names.entries()) {
-      const result = { fault: name, number: i + 1, ...(await runMeasured(cluster, faults[name])) };
+      const victim = cluster.guests[i % cluster.guests.length];
+      const result = { fault: name, number: i + 1, ...(await runMeasured(cluster, victim, faults[name])) };
       results.push(result);
       tell(result);
     }
@@ -49,38 +50,41 @@ export async function runCluster({ times, short }, workshop, tell) {
   return results;
 }
 
-async function runMeasured(cluster, fault) {
+async function runMeasured(cluster, victim, fault) {
   for (let attempt = 1; ; attempt++) {
-    const result = await runRound(cluster, fault);
+    const result = await runRound(cluster, victim, fault);
     if (!result.again || attempt === maxAttempts) return result;
   }
 }
 
-async function runRound(cluster, { inject, by }) {
-  const guest = cluster.whereRuns();
-  if (guest === null) throw new Error('the resource runs nowhere');
-  const others = cluster.guests.filter((each) => each !== guest);
+/** Judged from the end of the round before, so that nothing happens unseen between two of them. */
+async function runRound(cluster, guest, { inject, by }) {
+  const sinceMs = cluster.judgedMs;
+  await cluster.bring(guest);
   const startMs = monotonicMs();
   inject(cluster, guest);
   const reset = await guest.until('reset', startMs, isReset, resetMs);
   const figures = { node: guest.name, driver: guest.driver.name, faultToResetMs: reset.atMs - startMs };
   // One that crashed may be back before anybody takes over, and then run it itself.
-  const takers = by === 'agent or watchdog' ? others : cluster.guests;
+  const takers = by === 'agent or watchdog' ? cluster.othersThan(guest) : cluster.guests;
   const { atMs, guest: taker } = await cluster.untilRuns(takers, takeoverMs);
   Object.assign(figures, { faultToRunsMs: atMs - startMs, taker: taker.name });
   cluster.heal(guest);
   const healedMs = monotonicMs();
-  await cluster.untilWhole(wholeMs);
-  figures.backMs = monotonicMs() - healedMs;
-  const { again = false, failures } = judgeEnd(guest, reset, by);
-  return { ...figures, again, failures: [...failures, ...judge(cluster, guest, { startMs, resetMs: reset.atMs })] };
+  await cluster.untilWhole();
+  const wholeMs = monotonicMs();
+  figures.backMs = wholeMs - healedMs;
+  cluster.judgedMs = wholeMs;
+  const failures = judge(cluster, guest, { sinceMs, faultToResetMs: figures.faultToResetMs });
+  const end = judgeEnd(guest, reset, by);
+  return { ...figures, again: end.again === true && failures.length === 0, failures: [...end.failures, ...failures] };
 }
 
-function judge(cluster, guest, { startMs, resetMs: atMs }) {
-  const failures = cluster.doubleRuns(startMs);
-  if (atMs - startMs > boundMs) failures.push(`reset ${seconds(atMs - startMs)} after the fault, the bound is 60 s`);
+function judge(cluster, guest, { sinceMs, faultToResetMs }) {
+  const failures = cluster.doubleRuns(sinceMs);
+  if (faultToResetMs > boundMs) failures.push(`reset ${seconds(faultToResetMs)} after the fault, the bound is 60 s`);
   for (const each of cluster.guests) {
-    const resets = each.find(startMs, isReset).length;
+    const resets = each.find(sinceMs, isReset).length;
     const due = each === guest ? 1 : 0;
     if (resets !== due) failures.push(`${each.name} was reset ${resets} times, ${due} were due`);
   }

@@ -9,13 +9,16 @@ export const boundMs = 60_000;
 /** Three kinds of hardware; none stops when the kernel does. */
 const members = ['i6300esb', 'ib700', 'itco'];
 /** Three guests at once boot, form a cluster and agree on it, on a busy host without KVM. */
-export const wholeMs = 420_000;
+const wholeMs = 420_000;
 const pollMs = 4_000;
-const heardWithinMs = 2_000;
+const witness = 'ocf:witness';
+const witnessMs = 2_000;
 
 /** Three guests with corosync between them, and the witness on one of them. */
 export class Cluster {
   guests = [];
+  /** From here on nothing has been judged yet: resets that are not due, two runs at once. */
+  judgedMs = 0;
   #hub;
   #workshop;
 
@@ -28,8 +31,9 @@ export class Cluster {
     this.guests = await Promise.all(members.map((name, i) => this.#startGuest(name, i + 1)));
     for (const guest of this.guests) await guest.until('boot', 0, isReady, wholeMs);
     await this.untilWhole();
-    await this.guests[0].sh('holdfast add ocf:witness --agent ocf:holdfast:witness');
+    await this.guests[0].sh(`holdfast add ${witness} --agent ocf:holdfast:witness`);
     await this.untilRuns(this.guests);
+    this.judgedMs = monotonicMs();
   }
 
   async stop() {
@@ -45,10 +49,16 @@ export class Cluster {
     this.#hub.heal(guest.name);
   }
 
-  /** The one guest that the witness is heard from; null: none. */
-  whereRuns() {
-    const sinceMs = monotonicMs() - heardWithinMs;
-    return this.guests.find((guest) => guest.find(sinceMs, isRun).length > 0) ?? null;
+  /** Has the witness moved to `guest`, unless it runs there. */
+  async bring(guest) {
+    if (this.#whereRuns() === guest) return;
+    await guest.sh(`holdfast relocate ${witness} ${guest.name}`);
+    await this.untilRuns([guest]);
+    await this.untilWhole();
+  }
+
+  othersThan(guest) {
+    return this.guests.filter((each) => each !== guest);
   }
 
   /** When the witness is first heard from one of `guests`, from now on: { guest, atMs }. */
@@ -86,6 +96,12 @@ export class Cluster {
       Object.fromEntries(this.guests.map((guest) => [guest.name, guest.find(sinceMs, fits).map(({ atMs }) => atMs)]));
     const pairs = doubleRuns(spansOf(instants(isRun), instants(isReset)));
     return pairs.map(([one, other]) => `the resource ran on ${one.node} and ${other.node} at once`);
+  }
+
+  /** The one guest that the witness is heard from; undefined: none. */
+  #whereRuns() {
+    const sinceMs = monotonicMs() - witnessMs;
+    return this.guests.find((guest) => guest.find(sinceMs, isRun).length > 0);
   }
 
   async #startGuest(driverName, node) {
