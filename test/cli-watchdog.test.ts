@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -26,6 +26,7 @@ import type { Step, Validation } from '../src/host/validation-record.js';
 import { chooseWatchdog, knownWatchdogs } from '../src/host/watchdog-choice.js';
 import { FakeAgentControl, healthyReport } from './fake-agent-control.js';
 import { type Ended, startProgram } from './fixtures/node-program.js';
+import { storeService } from './fixtures/stored-service.js';
 import { fakeRoot, i6300esb, softdog } from './watchdog-trees.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-cli-watchdog-'));
@@ -124,6 +125,17 @@ t.test('the agent is asked, else its store', async (t) => {
     { ...conflict, message: /damaged/ },
     'an agent that knows nothing',
   );
+});
+
+t.test('the store of an agent that does not answer', async (t) => {
+  const socket = join(directory, 'nobody');
+  for (const isKnown of [true, false]) {
+    const stateDir = join(directory, `store-${isKnown}`);
+    await storeService(stateDir, 'now', isKnown);
+    const name = isKnown ? 'a start that is committed' : 'a start that may be';
+    await t.rejects(refuseIfInUse(socket, stateDir, 'now'), { code: 'HF_CONFLICT', message: /^ocf:web may run/ }, name);
+    await t.resolves(refuseIfInUse(socket, stateDir, 'a later boot'));
+  }
 });
 
 t.test('a device that somebody holds, or that is known to reset nothing', async (t) => {
@@ -260,6 +272,31 @@ t.test('the command run again gives the verdict, and begins nothing', async (t) 
   });
 });
 
+t.test('the last verdict, of all or of one', async (t) => {
+  const folder = join(stateDir, 'watchdog');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const write = (device: string, changes: Partial<Validation>) =>
+    writeFileSync(
+      join(folder, `${device}.json`),
+      JSON.stringify({ ...validation, ...changes, device: `/dev/${device}` }),
+    );
+  write('watchdog-first', { when: '2026-11-22T10:00:00.000Z' });
+  write('watchdog-last', { when: '2026-11-22T11:00:00.000Z', verdict: 'did-not-reset', kappa: null });
+  write('watchdog-middle', { when: '2026-11-22T10:30:00.000Z' });
+  const last = await holdfast('validate', '--result', '--json');
+  t.equal(last.exitCode, 1, 'one that does not reset');
+  t.match(JSON.parse(last.stdout), { device: '/dev/watchdog-last', verdict: 'did-not-reset' });
+  t.match(await holdfast('validate', '--result', '/dev/watchdog-first'), {
+    exitCode: 0,
+    stdout: /^\/dev\/watchdog-first .*\n\tresets this machine/,
+  });
+  t.match(await holdfast('validate', '--result', '/dev/watchdog-none'), {
+    exitCode: 1,
+    stderr: /\/dev\/watchdog-none was never validated/,
+  });
+});
+
 t.test('whoever runs the command again in the boot after the reset is not reset once more', async (t) => {
   const root = fakeRoot(t);
   root.core(0, i6300esb, 'i6300esb');
@@ -292,6 +329,13 @@ t.test('the disks are written, unless an end is wanted', async (t) => {
     flushDisks(() => false, '/nowhere/sync'),
     { ...store, message: /ENOENT/ },
   );
+  const [program, pidFile] = [join(directory, 'sync'), join(directory, 'sync.pid')];
+  writeFileSync(program, `#!/bin/sh\necho $$ >${pidFile}.new && mv ${pidFile}.new ${pidFile}\nkill -INT $$\n`, {
+    mode: 0o755,
+  });
+  // Gone once its end was told.
+  const isGone = () => existsSync(pidFile) && !existsSync(`/proc/${readFileSync(pidFile, 'utf8').trim()}`);
+  await t.resolves(flushDisks(isGone, program), 'one that the same Ctrl-C has ended is no failure');
 });
 
 t.test('only the name of this machine confirms', async (t) => {
@@ -312,4 +356,24 @@ t.test('only the name of this machine confirms', async (t) => {
   t.match(await answer('\n'), /not confirmed/);
   t.match(await answer(''), /not confirmed/, 'an end of input is no answer');
   t.match(await answer(`${hostname()}\n`, false), /add --yes/);
+});
+
+t.test('the question names the device, and says when there is no way back', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, { ...i6300esb, identity: 'evil\u001b[31m' }, 'i6300esb');
+  root.core(1, { ...i6300esb, nowayout: '1' }, 'i6300esb');
+  const { watchdogs } = await knownWatchdogs('/nowhere', root.root);
+  const questions = watchdogs.map(async (known) => {
+    const output = new PassThrough();
+    const input = Object.assign(Readable.from([`${hostname()}\n`]), { isTTY: true });
+    await confirm(known, { input, output });
+    return String(output.read());
+  });
+  const [harmless, final] = await Promise.all(questions);
+  t.match(harmless, /^\/dev\/watchdog0 \(evil\\x1b\[31m\) will RESET THIS MACHINE/);
+  t.notMatch(harmless, /nowayout/);
+  t.match(
+    final,
+    /^\/dev\/watchdog1 .*\nIts driver has nowayout set: once it is opened nothing but the reset ends this/,
+  );
 });

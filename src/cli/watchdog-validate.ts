@@ -191,7 +191,8 @@ export async function flushDisks(isWanted: () => boolean, program = 'sync'): Pro
   });
   while (ended === null && !isWanted()) await sleep(20);
   flushing.unref();
-  if (ended !== null && ended !== '')
+  // Until it has left our process group Ctrl-C ends it too.
+  if (ended !== null && ended !== '' && !isWanted())
     throw new HoldfastError(
       'HF_STORE',
       `cannot write the disks' caches (${program}): ${ended}: see to the file systems`,
