@@ -66,8 +66,12 @@ const {
   predict,
 }: { cases: readonly Case[]; predict(driver: Driver, kase: Case, times: Times): Predicted | null } =
   await load('cases.mjs');
+interface Heard {
+  readonly atMs: number;
+  readonly count: number;
+}
 const runs: {
-  spansOf(heard: Record<string, readonly number[]>, resets: Record<string, readonly number[]>): Span[];
+  spansOf(heard: Record<string, readonly Heard[]>): Span[];
   doubleRuns(spans: readonly Span[]): readonly unknown[];
 } = await load('spans.mjs');
 
@@ -207,16 +211,18 @@ t.test('cases that have no reset predict none', async (t) => {
 });
 
 const heardFrom = (fromMs: number, toMs: number) =>
-  Array.from({ length: Math.floor((toMs - fromMs) / 100) + 1 }, (_, i) => fromMs + i * 100);
+  Array.from({ length: Math.floor((toMs - fromMs) / 100) + 1 }, (_, i) => ({ atMs: fromMs + i * 100, count: i + 1 }));
+const countedOn = (words: readonly Heard[], fromMs: number) =>
+  words.map(({ atMs, count }) => ({ atMs: atMs + fromMs, count: count + words.length }));
 
 t.test('a resource that moves runs once, one that is heard from two nodes in turn runs twice', async (t) => {
-  const moved = { a: heardFrom(0, 10_000), b: heardFrom(12_000, 20_000) };
-  t.same(runs.doubleRuns(runs.spansOf(moved, {})), []);
-  const twice = { a: heardFrom(0, 10_000), b: heardFrom(9_900, 20_000) };
-  t.equal(runs.doubleRuns(runs.spansOf(twice, {})).length, 1);
-  const back = { a: [...heardFrom(0, 10_000), ...heardFrom(16_000, 17_000)], b: heardFrom(11_000, 15_000) };
-  t.same(runs.doubleRuns(runs.spansOf(back, {})), [], 'silence in between');
-  const silent = { a: [...heardFrom(0, 10_000), ...heardFrom(14_000, 15_000)], b: heardFrom(11_000, 13_000) };
-  t.equal(runs.doubleRuns(runs.spansOf(silent, {})).length, 1, 'too short to be a new run');
-  t.same(runs.doubleRuns(runs.spansOf(silent, { a: [10_500] })), [], 'but not if it was reset meanwhile');
+  const doubleRuns = (heard: Record<string, readonly Heard[]>) => runs.doubleRuns(runs.spansOf(heard)).length;
+  const first = heardFrom(0, 10_000);
+  t.equal(doubleRuns({ a: first, b: heardFrom(12_000, 20_000) }), 0);
+  t.equal(doubleRuns({ a: first, b: heardFrom(9_900, 20_000) }), 1);
+  const between = heardFrom(11_000, 13_000);
+  t.equal(doubleRuns({ a: [...first, ...heardFrom(14_000, 15_000)], b: between }), 0, 'it was started again');
+  t.equal(doubleRuns({ a: [...first, ...countedOn(first, 14_000)], b: between }), 1, 'it was only silent');
+  const long = heardFrom(11_000, 300_000);
+  t.equal(doubleRuns({ a: [...first, ...countedOn(first, 400_000)], b: long }), 1, 'however long');
 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drivers } from './drivers.mjs';
-import { agentIsThere, isReady, isReset, isRun } from './guest.mjs';
+import { agentIsThere, isReady, isRun } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
 import { Hub } from './hub.mjs';
 import { doubleRuns, spansOf } from './spans.mjs';
@@ -92,9 +92,8 @@ export class Cluster {
 
   /** Pairs of runs at the same time, since `sinceMs`, as sentences. */
   doubleRuns(sinceMs) {
-    const instants = (fits) =>
-      Object.fromEntries(this.guests.map((guest) => [guest.name, guest.find(sinceMs, fits).map(({ atMs }) => atMs)]));
-    const pairs = doubleRuns(spansOf(instants(isRun), instants(isReset)));
+    const heard = Object.fromEntries(this.guests.map((guest) => [guest.name, guest.find(sinceMs, isRun)]));
+    const pairs = doubleRuns(spansOf(heard));
     return pairs.map(([one, other]) => `the resource ran on ${one.node} and ${other.node} at once`);
   }
 

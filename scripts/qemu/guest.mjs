@@ -28,8 +28,8 @@ const endMs = 3_000;
  * One QEMU guest. Keeps what was seen of it, each with the host's instant; emits 'seen' with each:
  * { kind: 'watchdog' }: the hardware says that it has fired; 'reset': the machine stands still, to be reset, `by` whom,
  * and `wordMs`, when the hardware had said that it has fired; null: it had not;
- * 'pet' and 'close' with the driver's function and the error of the clock; 'runs': the witness runs here; 'console',
- * 'control': a line of that port; 'event': any other event of QEMU's.
+ * 'pet' and 'close' with the driver's function and the error of the clock; 'runs': the witness runs here, and says so for
+ * the `count`th time since it was started; 'console', 'control': a line of that port; 'event': any other of QEMU's.
  */
 export class Guest extends EventEmitter {
   name;
@@ -198,8 +198,14 @@ export class Guest extends EventEmitter {
   #take(port, line) {
     if (port === 'control') this.#control.take(line);
     if (port === 'observer') this.#observe(line);
-    else if (port === 'witness') this.#see({ kind: 'runs', atMs: monotonicMs() });
+    else if (port === 'witness') this.#heard(line);
     else this.#see({ kind: port, line, atMs: monotonicMs() });
+  }
+
+  /** A line that a reset has cut off says nothing. */
+  #heard(line) {
+    const [, count] = /^runs (\d+)$/.exec(line) ?? [];
+    if (count !== undefined) this.#see({ kind: 'runs', count: Number(count), atMs: monotonicMs() });
   }
 
   #observe(line) {

@@ -1,21 +1,17 @@
 /** When the witness ran where, and whether it ever ran twice. Pure; instants are milliseconds of one clock. */
 
-/** It is heard ten times a second; a machine that is starved of processor may keep it waiting. */
-const longestSilenceMs = 5_000;
-
-/** Spans { node, fromMs, toMs } during which it was heard. `heard`: by node, the instants in order; `resets`: alike. */
-export function spansOf(heard, resets) {
+/**
+ * Spans { node, fromMs, toMs }, each from the first to the last that was heard of one start of the witness. `heard`: by
+ * node, in order, { atMs, count }: it counts from its start on, so a silence ends no run, however long it lasts.
+ */
+export function spansOf(heard) {
   const spans = [];
-  for (const [node, instants] of Object.entries(heard)) {
-    let span = null;
-    for (const atMs of instants) {
-      const ended = span === null || atMs - span.toMs > longestSilenceMs || wasReset(resets[node], span.toMs, atMs);
-      if (ended) {
-        span = { node, fromMs: atMs, toMs: atMs };
-        spans.push(span);
-      } else {
-        span.toMs = atMs;
-      }
+  for (const [node, words] of Object.entries(heard)) {
+    let lastCount = Number.POSITIVE_INFINITY;
+    for (const { atMs, count } of words) {
+      if (count > lastCount) spans.at(-1).toMs = atMs;
+      else spans.push({ node, fromMs: atMs, toMs: atMs });
+      lastCount = count;
     }
   }
   return spans.sort((a, b) => a.fromMs - b.fromMs);
@@ -26,8 +22,4 @@ export function doubleRuns(spans) {
   return spans.flatMap((one, i) =>
     spans.slice(i + 1).flatMap((other) => (other.node !== one.node && other.fromMs <= one.toMs ? [[one, other]] : [])),
   );
-}
-
-function wasReset(instants = [], fromMs, toMs) {
-  return instants.some((atMs) => atMs >= fromMs && atMs <= toMs);
 }
