@@ -1,23 +1,24 @@
+import { cases, predict } from './cases.mjs';
 import { boundMs, Cluster } from './cluster.mjs';
 import { expectedTimes } from './drivers.mjs';
 import { isPet, isReset } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
-import { judgeFiring, judgeWord, maxAttempts, seconds } from './verdict.mjs';
+import { judgeFiring, judgeReset, judgeWord, maxAttempts, seconds } from './verdict.mjs';
 
 /** Only to know when to give up: the survivors wait 61 s, and then start the resource. */
 const takeoverMs = 240_000;
 const resetMs = boundMs + 60_000;
 
 /**
- * What is done to the guest that the resource runs on. `by`: what has to reset it, all within the bound: 'agent or
- * watchdog', as the guest is made; 'kernel'; 'watchdog', and that just when it is due after the last pet.
+ * What is done to the guest that the resource runs on, and by what it has to be reset: 'lease': as if its corosync were
+ * gone; 'kernel'; 'watchdog': nothing runs there any more.
  */
 const crash = (panic) => `umount -l /proc/sysrq-trigger; sysctl -qw kernel.panic=${panic}; echo c >/proc/sysrq-trigger`;
 export const faults = {
   cut: {
     note: 'its network is cut, from outside',
     inject: (cluster, guest) => cluster.cut(guest),
-    by: 'agent or watchdog',
+    by: 'lease',
   },
   panic: { note: 'kernel panic; the kernel reboots', inject: (_, guest) => die(guest, crash(-1)), by: 'kernel' },
   hang: {
@@ -66,7 +67,7 @@ async function runRound(cluster, guest, { inject, by }) {
   const reset = await guest.until('reset', startMs, isReset, resetMs);
   const figures = { node: guest.name, driver: guest.driver.name, faultToResetMs: reset.atMs - startMs };
   // One that crashed may be back before anybody takes over, and then run it itself.
-  const takers = by === 'agent or watchdog' ? cluster.othersThan(guest) : cluster.guests;
+  const takers = by === 'lease' ? cluster.othersThan(guest) : cluster.guests;
   const { atMs, guest: taker } = await cluster.untilRuns(takers, takeoverMs);
   Object.assign(figures, { faultToRunsMs: atMs - startMs, taker: taker.name });
   cluster.heal(guest);
@@ -76,8 +77,9 @@ async function runRound(cluster, guest, { inject, by }) {
   figures.backMs = wholeMs - healedMs;
   cluster.judgedMs = wholeMs;
   const failures = judge(cluster, guest, { sinceMs, faultToResetMs: figures.faultToResetMs });
-  const end = judgeEnd(guest, reset, by);
-  return { ...figures, again: end.again === true && failures.length === 0, failures: [...end.failures, ...failures] };
+  const { again, differenceMs, errorMs, failures: others } = judgeEnd(guest, reset, by, startMs);
+  const measured = { ...figures, differenceMs, errorMs };
+  return { ...measured, again: again === true && failures.length === 0, failures: [...others, ...failures] };
 }
 
 function judge(cluster, guest, { sinceMs, faultToResetMs }) {
@@ -91,15 +93,21 @@ function judge(cluster, guest, { sinceMs, faultToResetMs }) {
   return failures;
 }
 
-/** By whom it was reset; where it hangs, nothing pets any more. */
-function judgeEnd(guest, { atMs, wordMs }, by) {
+/** Whether it was reset by what had to do it, and when it had to. */
+function judgeEnd(guest, { atMs, wordMs }, by, startMs) {
   const { driver, ownReset } = guest;
+  const times = expectedTimes(boundMs, driver.kappa);
   const announced = wordMs !== null;
-  if (by !== 'watchdog') {
-    return { failures: judgeWord(announced, by === 'agent or watchdog' && !ownReset && driver.announced) };
-  }
   const seen = { firedMs: wordMs ?? atMs, announced, pets: guest.find(0, isPet) };
-  return judgeFiring(seen, driver, expectedTimes(boundMs, driver.kappa).timeoutS);
+  if (by === 'kernel') return { failures: judgeWord(announced, false) };
+  if (by === 'watchdog') return judgeFiring(seen, driver, times.timeoutS);
+  const predicted = predict(driver, leaseEnds(ownReset), times);
+  return judgeReset({ ...seen, actFromMs: startMs, actToMs: startMs }, predicted, times.effectiveMs);
+}
+
+/** A node that is cut off is to its agent as one without corosync. */
+function leaseEnds(ownReset) {
+  return cases.find(({ name }) => name === (ownReset ? 'own-reset' : 'stop-petting'));
 }
 
 /** The command never answers. */

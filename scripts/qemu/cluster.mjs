@@ -12,7 +12,6 @@ const members = ['i6300esb', 'ib700', 'itco'];
 const wholeMs = 420_000;
 const pollMs = 4_000;
 const witness = 'ocf:witness';
-const witnessMs = 2_000;
 
 /** Three guests with corosync between them, and the witness on one of them. */
 export class Cluster {
@@ -28,12 +27,13 @@ export class Cluster {
   }
 
   async start() {
-    this.guests = await Promise.all(members.map((name, i) => this.#startGuest(name, i + 1)));
+    const started = await Promise.allSettled(members.map((name, i) => this.#startGuest(name, i + 1)));
+    this.guests = started.flatMap(({ value }) => value ?? []);
+    for (const { reason } of started) if (reason !== undefined) throw reason;
     for (const guest of this.guests) await guest.until('boot', 0, isReady, wholeMs);
     await this.untilWhole();
     await this.guests[0].sh(`holdfast add ${witness} --agent ocf:holdfast:witness`);
     await this.untilRuns(this.guests);
-    this.judgedMs = monotonicMs();
   }
 
   async stop() {
@@ -51,7 +51,7 @@ export class Cluster {
 
   /** Has the witness moved to `guest`, unless it runs there. */
   async bring(guest) {
-    if (this.#whereRuns() === guest) return;
+    if (this.#lastHeard() === guest) return;
     await guest.sh(`holdfast relocate ${witness} ${guest.name}`);
     await this.untilRuns([guest]);
     await this.untilWhole();
@@ -70,7 +70,7 @@ export class Cluster {
     });
   }
 
-  /** Every agent says that all of them are online, protected or nothing to protect, and the witness is started. */
+  /** Every agent says that all of them are online and the witness is started. */
   async untilWhole(limitMs = wholeMs) {
     const endMs = monotonicMs() + limitMs;
     for (;;) {
@@ -97,10 +97,10 @@ export class Cluster {
     return pairs.map(([one, other]) => `the resource ran on ${one.node} and ${other.node} at once`);
   }
 
-  /** The one guest that the witness is heard from; undefined: none. */
-  #whereRuns() {
-    const sinceMs = monotonicMs() - witnessMs;
-    return this.guests.find((guest) => guest.find(sinceMs, isRun).length > 0);
+  /** The guest that the witness was last heard from; undefined: none. */
+  #lastHeard() {
+    const lastMs = (guest) => guest.seen.findLast(isRun)?.atMs ?? 0;
+    return this.guests.filter((guest) => lastMs(guest) > 0).sort((a, b) => lastMs(b) - lastMs(a))[0];
   }
 
   async #startGuest(driverName, node) {
