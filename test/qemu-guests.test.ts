@@ -142,7 +142,7 @@ for name in ['console', 'control', 'observer', 'witness', 'qmp']:
     listeners.append(listener)
 qmp = [listener.accept()[0] for listener in listeners][-1]
 qmp.recv(4096)
-qmp.send(b'{"error": {"desc": "no"}}\\n')
+qmp.send(b'{"error": {"desc": "no"}, "id": 1}\\n')
 time.sleep(600)
 `;
 

@@ -7,7 +7,7 @@ const load = (name: string) => import(new URL(`../../scripts/qemu/${name}`, impo
 
 interface Clock {
   ask(hostMs: number): string;
-  answered(question: string, guestMs: number, hostMs: number): void;
+  answered(question: string, guestMs: number, hostMs: number): boolean;
   restart(): void;
   toHost(guestMs: number): { readonly ms: number; readonly errorMs: number } | null;
 }
@@ -16,6 +16,7 @@ interface Predicted {
   readonly fromMs: number;
   readonly toMs: number;
   readonly announced: boolean;
+  readonly closes?: boolean;
   readonly lastPet: readonly [number, number];
 }
 interface Driver {
@@ -40,10 +41,15 @@ interface Span {
   readonly fromMs: number;
   readonly toMs: number;
 }
+interface Call {
+  readonly atMs: number;
+  readonly errorMs: number;
+}
 type Seen = {
   readonly firedMs: number;
   readonly announced: boolean;
-  readonly pets: readonly { readonly atMs: number; readonly errorMs: number }[];
+  readonly pets: readonly Call[];
+  readonly closes?: readonly Call[];
   readonly actFromMs: number;
   readonly actToMs: number;
 };
@@ -80,11 +86,11 @@ t.test('an instant of the guest is known by the best of the answers, and no bett
   t.equal(clock.toHost(5), null, 'nothing was answered');
   const slow = clock.ask(1_000);
   const quick = clock.ask(1_100);
-  clock.answered(quick, 100, 1_102);
-  clock.answered(slow, 90, 1_140);
+  t.ok(clock.answered(quick, 100, 1_102));
+  t.ok(clock.answered(slow, 90, 1_140));
   t.same(clock.toHost(100), { ms: 1_101, errorMs: 1 }, 'the middle of the shorter exchange, half of it wrong at most');
   t.ok((clock.toHost(100_100)?.errorMs ?? 0) > 40, 'clocks run apart');
-  clock.answered('77', 100, 1_150);
+  t.notOk(clock.answered('77', 100, 1_150));
   t.equal(clock.toHost(100)?.ms, 1_101, 'an answer to a question of another boot says nothing');
   clock.restart();
   t.equal(clock.toHost(100), null, 'a new boot has a new clock');
@@ -138,10 +144,21 @@ function predicted(name: string): Predicted {
   return prediction;
 }
 
-function judge(name: string, firedMs: number, lastPetMs: number, { errorMs = 0, announced = false } = {}) {
+interface Doubts {
+  readonly errorMs?: number;
+  readonly announced?: boolean;
+  readonly closedMs?: readonly number[];
+  readonly actToMs?: number;
+}
+
+function judge(name: string, firedMs: number, lastPetMs: number, doubts: Doubts = {}) {
+  const prediction = predicted(name);
+  const { errorMs = 0, announced = false, actToMs = 100_010 } = doubts;
+  const { closedMs = prediction.closes ? [lastPetMs] : [] } = doubts;
   const pets = [lastPetMs - 2_000, lastPetMs].map((atMs) => ({ atMs, errorMs }));
-  const seen = { firedMs, announced, pets, actFromMs: 100_000, actToMs: 100_010 };
-  return verdicts.judgeReset(seen, predicted(name), 6_000);
+  const closes = closedMs.map((atMs) => ({ atMs, errorMs: 0 }));
+  const seen = { firedMs, announced, pets, closes, actFromMs: 100_000, actToMs };
+  return verdicts.judgeReset(seen, prediction, 6_000);
 }
 
 t.test('a reset is judged by the last pet, and that by the act', async (t) => {
@@ -154,7 +171,8 @@ t.test('a reset is judged by the last pet, and that by the act', async (t) => {
   t.match(judge('agent-stopped', 104_400, 99_000).failures, [/^reset 5\.400 s after the pet/]);
   t.match(judge('agent-stopped', 108_000, 102_000).failures, [/^last pet 1\.990 s after the act/], 'it pets on');
   t.same(judge('agent-killed', 106_005, 100_005).failures, []);
-  t.match(judge('agent-killed', 105_000, 99_000).failures, [/^last pet -1\.010 s after/], 'the close was no pet');
+  const noPet = judge('agent-killed', 105_000, 99_000, { closedMs: [100_005] });
+  t.match(noPet.failures, [/^last pet -1\.010 s after/], 'the close was no pet');
 });
 
 t.test('what the measurement may be wrong by counts as a difference', async (t) => {
@@ -169,6 +187,52 @@ t.test('a pet that is known too badly measures nothing: it is to be done again',
   t.notOk(judge('agent-stopped', 105_000, 99_000, { errorMs: 100 }).again);
   const hung = { firedMs: 105_000, announced: false, pets: [{ atMs: 99_000, errorMs: 4_000 }] };
   t.match(verdicts.judgeFiring(hung, softdog, 6), { again: true, failures: [/^not measured/] });
+});
+
+t.test('what is certain is a failure even where nothing was measured', async (t) => {
+  const announced = { ...softdog, announced: true };
+  const kase = cases.find(({ name }) => name === 'agent-stopped');
+  const prediction = kase && predict(announced, kase, times);
+  if (!prediction) throw new Error('agent-stopped predicts no reset');
+  const pets = [{ atMs: 130_000, errorMs: 101 }];
+  const seen = { firedMs: 136_000, announced: false, pets, actFromMs: 100_000, actToMs: 100_010 };
+  const { again, failures } = verdicts.judgeReset(seen, prediction, 6_000);
+  t.ok(again);
+  t.match(failures, [/^not measured/, /^QEMU does not say/, /^last pet 29\.990 s after the act/]);
+  t.equal(failures.length, 3);
+  const wrong = (firedMs: number) => judge('agent-stopped', firedMs, 99_000, { errorMs: 200 }).failures;
+  t.equal(wrong(105_700).length, 1, 'it may be right');
+  t.match(wrong(105_701), [/^not measured/, /^reset 6\.701 s after the pet/, /agent counts on/]);
+  t.match(wrong(104_299), [/^not measured/, /^reset 5\.299 s after the pet/]);
+  const firing = { firedMs: 106_000, announced: false, pets: [{ atMs: 99_000, errorMs: 200 }] };
+  t.match(verdicts.judgeFiring(firing, announced, 6).failures, [
+    /^not measured/,
+    /^QEMU does not say/,
+    /^reset 7\.000 s/,
+  ]);
+  t.equal(verdicts.judgeFiring(firing, announced, 7).failures.length, 2);
+});
+
+t.test('a killed agent closes the device, unless another process holds a duplicate', async (t) => {
+  t.match(judge('agent-killed', 106_005, 100_005, { closedMs: [] }).failures, [/^no close of the device was seen/]);
+  t.match(
+    judge('agent-killed', 106_005, 100_005, { closedMs: [99_999] }).failures,
+    [/^no close/],
+    'one before the act',
+  );
+  t.same(judge('duplicate-held', 105_000, 99_000).failures, []);
+  t.same(judge('duplicate-held', 105_000, 99_000, { closedMs: [99_999] }).failures, []);
+  t.same(judge('duplicate-held', 106_005, 100_005, { closedMs: [100_005] }).failures, [
+    'the device was closed after the act',
+  ]);
+});
+
+t.test('an act that was answered late may have happened at once', async (t) => {
+  const late = { actToMs: 104_000 };
+  t.same(judge('own-reset', 114_000, 113_000, late).failures, []);
+  t.match(judge('own-reset', 112_900, 112_000, late).failures, [/^reset 8\.900 s after the act/]);
+  t.same(judge('own-reset', 120_400, 113_900, late).failures.length, 0);
+  t.match(judge('own-reset', 120_501, 115_000, late).failures, [/^reset 16\.501 s after the act/]);
 });
 
 t.test('QEMU has to say that the watchdog has fired, and only then', async (t) => {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilMeasured } from './attempts.mjs';
 import { predict } from './cases.mjs';
-import { agentIsThere, isPet, isReady, isReset, isRun } from './guest.mjs';
+import { agentIsThere, isBoot, isClose, isPet, isReady, isReset, isRun } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
-import { judgeReset, maxAttempts, seconds } from './verdict.mjs';
+import { judgeReset, seconds } from './verdict.mjs';
 
 /** Bound of a guest that is alone: the shortest that leaves iTCO, which expires twice, a timeout that it can have. */
 export const boundMs = 36_000;
@@ -18,6 +19,8 @@ export class Bench {
   #driver;
   #times;
   #bootedMs = 0;
+  /** Resets that were awaited, or told. */
+  #known = new Set();
 
   constructor(guest, driver, times) {
     this.#guest = guest;
@@ -60,15 +63,38 @@ export class Bench {
     }
   }
 
-  /** Carries out a case, again if nothing was measured; the figures and what did not hold. */
-  async run(kase) {
-    for (let attempt = 1; ; attempt++) {
-      const result = await this.#attempt(kase);
-      if (!result.again || attempt === maxAttempts) return result;
-    }
+  /** Carries out a case; the figures and what did not hold. */
+  run(kase) {
+    return this.attempt(() => this.#run(kase));
   }
 
-  async #attempt(kase) {
+  /**
+   * Does something with the guest, again where nothing was measured, see untilMeasured. It fails by every reset since the
+   * one before that nobody awaited.
+   */
+  attempt(once) {
+    return untilMeasured(async () => {
+      const result = await once();
+      return { ...result, failures: [...result.failures, ...this.undueResets()] };
+    });
+  }
+
+  /** A sentence for each reset that the lab has neither awaited nor caused; each is told once. */
+  undueResets() {
+    const undue = findUndue(
+      this.#guest.find(0, (each) => isReset(each) || isBoot(each)),
+      this.#known,
+    );
+    return undue.map((each) => {
+      this.#known.add(each);
+      const agoText = `${seconds(monotonicMs() - each.atMs)} ago`;
+      return isBoot(each)
+        ? `booted twice, the second time ${agoText}, and only one reset was seen`
+        : `reset ${agoText}, and nothing was to reset it`;
+    });
+  }
+
+  async #run(kase) {
     await this.#allowOwnReset(kase.ownReset ?? false);
     await this.ready();
     const agent = await this.#guest.sh('cat /run/lab/agent.pid');
@@ -84,15 +110,18 @@ export class Bench {
   }
 
   /**
-   * The reset that comes next is the end of the present boot: { firedMs, resetMs, announced, pets }. Where the hardware
-   * tells that it has fired, it does so a moment before the machine stands still.
+   * The reset that comes next is the end of the present boot: { firedMs, resetMs, announced, pets, closes }. Where the
+   * hardware tells that it has fired, it does so a moment before the machine stands still.
    */
   async awaitReset(sinceMs, limitMs) {
     const reset = await this.#guest.until('reset', sinceMs, isReset, limitMs);
+    this.#known.add(reset);
     const firedMs = reset.wordMs ?? reset.atMs;
-    const pets = this.#guest.find(this.#bootedMs, isPet).filter(({ atMs }) => atMs < firedMs);
+    const [pets, closes] = [isPet, isClose].map((fits) =>
+      this.#guest.find(this.#bootedMs, fits).filter(({ atMs }) => atMs < firedMs),
+    );
     this.#bootedMs = reset.atMs;
-    return { firedMs, resetMs: reset.atMs, announced: reset.wordMs !== null, pets };
+    return { firedMs, resetMs: reset.atMs, announced: reset.wordMs !== null, pets, closes };
   }
 
   async #expectReset(predicted, { actFromMs, actToMs }) {
@@ -119,6 +148,7 @@ export class Bench {
     if (reset === undefined) {
       return { predicted: null, watchedMs, failures: [...problem, ...(await this[afterwards](actFromMs, threads))] };
     }
+    this.#known.add(reset);
     const pets = this.#guest.find(this.#bootedMs, isPet).filter(({ atMs }) => atMs < reset.atMs);
     this.#bootedMs = reset.atMs;
     const sinceMs = reset.atMs - (pets.at(-1)?.atMs ?? 0);
@@ -183,4 +213,17 @@ export class Bench {
       }
     }
   }
+}
+
+/**
+ * Of all resets and boots of a guest, in their order: resets that the lab has not caused, and boots that no reset has led
+ * to, since those of a guest that is not up yet are not seen. `known`: those that are none of them.
+ */
+export function findUndue(seen, known) {
+  let isBooted = false;
+  return seen.filter((each) => {
+    const isUndue = isReset(each) ? each.by !== 'lab' : isBooted;
+    isBooted = isBoot(each);
+    return isUndue && !known.has(each);
+  });
 }

@@ -3,7 +3,8 @@
  *
  * `prepare` and `act`: shell commands in the guest; $agent is the agent's pid. `lastPet(times)`: between which two
  * instants the last pet has to be, milliseconds from the act on; null: there must be no reset. The pet is seen in the
- * kernel's trace, so what a closed device does is seen as well.
+ * kernel's trace, so what a closed device does is seen as well. `closes`: whether the device has to be closed between the
+ * act and the reset, or must not be; undefined: either.
  *
  * `ownTime`: in a guest whose time is its own, see qemuArguments; only where there must be no reset.
  * Everywhere but in own-reset the way by which the agent resets the machine itself is masked: the watchdog has to do it.
@@ -39,6 +40,7 @@ export const cases = [
     prepare: 'touch /run/lab/agent.hold',
     act: 'kill -KILL $agent',
     lastPet: atOnce,
+    closes: true,
   },
   {
     name: 'agent-stopped',
@@ -73,6 +75,7 @@ export const cases = [
     prepare: `touch /run/lab/agent.hold; hold-device $agent >/run/lab/hold.log 2>&1 & ${untilTrue('grep -q held /run/lab/hold.log')}`,
     act: 'kill -KILL $agent',
     lastPet: before,
+    closes: false,
   },
   {
     name: 'own-reset',
@@ -93,15 +96,15 @@ export const cases = [
 
 /**
  * When the reset has to come: { after: 'pet' or 'act', fromMs, toMs } from that, whether QEMU says that the watchdog
- * did it, and the last pet's range; null: never.
+ * did it, the last pet's range, and the case's `closes`; null: never.
  */
-export function predict(driver, { lastPet, ownReset }, times) {
+export function predict(driver, { lastPet, ownReset, closes }, times) {
   if (lastPet === null) return null;
   const range = lastPet(times);
   if (ownReset) {
     const [fromMs, toMs] = [times.leaseMs - grantAgeMs, times.leaseMs];
-    return { after: 'act', fromMs, toMs, announced: false, lastPet: range };
+    return { after: 'act', fromMs, toMs, announced: false, lastPet: range, closes };
   }
   const resetMs = driver.resetMs(times.timeoutS);
-  return { after: 'pet', fromMs: resetMs, toMs: resetMs, announced: driver.announced, lastPet: range };
+  return { after: 'pet', fromMs: resetMs, toMs: resetMs, announced: driver.announced, lastPet: range, closes };
 }

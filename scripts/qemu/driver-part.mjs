@@ -34,11 +34,12 @@ export async function runDrivers({ only, short, guests }, workshop, tell) {
 
 async function runDriver({ driver, own, hardware }, workshop, take) {
   let guest = null;
+  let bench = null;
   const remaining = [...own];
   try {
     const name = hardware.ownTime ? `${driver.name}-own-time` : driver.name;
     guest = await workshop.start(name, { driver, node: 1, nodes: 1, boundMs }, hardware);
-    const bench = new Bench(guest, driver, expectedTimes(boundMs, driver.kappa));
+    bench = new Bench(guest, driver, expectedTimes(boundMs, driver.kappa));
     await bench.furnish();
     while (remaining.length > 0) {
       const [kase] = remaining;
@@ -47,8 +48,9 @@ async function runDriver({ driver, own, hardware }, workshop, take) {
       remaining.shift();
     }
   } catch (error) {
+    const failures = [error.message, ...(bench?.undueResets() ?? [])];
     // What this guest was still to go through is not shown to hold.
-    for (const { name } of remaining) take({ driver: driver.name, case: name, failures: [error.message] });
+    for (const { name } of remaining) take({ driver: driver.name, case: name, failures });
   } finally {
     if (guest !== null) await workshop.stop(guest);
   }

@@ -16,24 +16,20 @@ export class GuestClock {
     return String(this.#number);
   }
 
-  /** The guest's answer, which came at `hostMs`. */
+  /** The guest's answer, which came at `hostMs`; whether it was this boot that was asked. */
   answered(question, guestMs, hostMs) {
     const askedMs = this.#asked.get(question);
     this.#asked.delete(question);
-    if (askedMs === undefined) return;
+    if (askedMs === undefined) return false;
     this.#readings.push({ guestMs, hostMs: (askedMs + hostMs) / 2, errorMs: (hostMs - askedMs) / 2 });
     if (this.#readings.length > maxReadings) this.#readings.shift();
+    return true;
   }
 
   /** A new boot has a new clock. */
   restart() {
     this.#asked.clear();
     this.#readings = [];
-  }
-
-  /** Latest reading of the guest's clock; null: none since it booted. */
-  get last() {
-    return this.#readings.at(-1) ?? null;
   }
 
   /**

@@ -17,7 +17,12 @@ export const agentIsThere = '[ -S /run/holdfast/holdfast.sock ]';
 export const isReady = ({ kind, line }) => kind === 'control' && line === '0 = 0';
 export const isPet = ({ kind }) => kind === 'pet';
 export const isRun = ({ kind }) => kind === 'runs';
+export const isClose = ({ kind }) => kind === 'close';
 export const isReset = ({ kind }) => kind === 'reset';
+/** A kernel has booted so far that its loader runs. */
+export const isBoot = ({ kind, line }) => kind === 'console' && line.includes('LAB loader runs');
+/** What the guest's own scripts say when they cannot do their part. */
+const isLabFailure = ({ kind, line }) => kind === 'console' && line.includes('LAB FAILED');
 
 const startMs = 120_000;
 const commandMs = 90_000;
@@ -94,11 +99,6 @@ export class Guest extends EventEmitter {
     return this.#control.run(command, limitMs);
   }
 
-  /** What QEMU itself can do to the machine, `set_link` for instance. */
-  qmp(command, args) {
-    return this.#qmp.send(command, args);
-  }
-
   /** As its reset button would. */
   reset() {
     this.#onReset('lab', monotonicMs());
@@ -109,10 +109,14 @@ export class Guest extends EventEmitter {
     return this.seen.filter((each) => each.atMs >= sinceMs && fits(each));
   }
 
-  /** The first thing from `sinceMs` on that fits, whether it was seen already or will be within `limitMs`. */
+  /**
+   * The first thing from `sinceMs` on that fits, whether it was seen already or will be within `limitMs`. Rejects at once
+   * where the guest says that it cannot do its part.
+   */
   until(what, sinceMs, fits, limitMs) {
-    const [known] = this.find(sinceMs, fits);
-    if (known !== undefined) return Promise.resolve(known);
+    const failed = ({ line }) => new Error(`${this.name}: ${line}, before ${what}`);
+    const [known] = this.find(sinceMs, (each) => isLabFailure(each) || fits(each));
+    if (known !== undefined) return isLabFailure(known) ? Promise.reject(failed(known)) : Promise.resolve(known);
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(late);
@@ -120,9 +124,10 @@ export class Guest extends EventEmitter {
         this.off('over', over);
       };
       const look = (each) => {
-        if (each.atMs < sinceMs || !fits(each)) return;
+        if (each.atMs < sinceMs || !(isLabFailure(each) || fits(each))) return;
         end();
-        resolve(each);
+        if (isLabFailure(each)) reject(failed(each));
+        else resolve(each);
       };
       const over = () => {
         end();
@@ -211,8 +216,9 @@ export class Guest extends EventEmitter {
   #observe(line) {
     const [, question, bootNs] = /^clock (\d+) (\d+)$/.exec(line) ?? [];
     if (bootNs !== undefined) {
-      this.#onAlive();
-      return this.clock.answered(question, Number(bootNs) / 1e6, monotonicMs());
+      // A late answer of a boot that is over does not tell that this one is past its firmware.
+      if (this.clock.answered(question, Number(bootNs) / 1e6, monotonicMs())) this.#onAlive();
+      return;
     }
     const call = line.startsWith('trace ') ? parseTraceLine(line.slice('trace '.length)) : null;
     if (call === null) return this.#note('observer', line);

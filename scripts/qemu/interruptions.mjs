@@ -1,7 +1,7 @@
 import { patienceMs } from './bench.mjs';
-import { isPet, isReset } from './guest.mjs';
-import { beginValidation, begunRun, lastRecord, untilStep } from './validation.mjs';
-import { judgeWord, maxAttempts, seconds } from './verdict.mjs';
+import { isBoot, isPet } from './guest.mjs';
+import { beginValidation, begunRun, isExact, lastRecord, untilStep } from './validation.mjs';
+import { judgeFiring, judgeWord, seconds } from './verdict.mjs';
 
 /**
  * A validation that is interrupted: by a loss of power and by signals, before its last pet, after it, and after the first
@@ -55,14 +55,7 @@ export function interruptionsOf({ kappa }) {
   return [...steps, { name: 'power loss after the reset', run: losePowerAfterwards }];
 }
 
-async function interrupt(context, point, end) {
-  for (let attempt = 1; ; attempt++) {
-    const result = await interruptOnce(context, point, end);
-    if (!result.tooLate || attempt === maxAttempts) return result;
-  }
-}
-
-async function interruptOnce({ bench, driver }, { reached, verdict: expected }, { act, becomes }) {
+async function interrupt({ bench, driver }, { reached, verdict: expected }, { act, becomes }) {
   const sinceMs = await beginValidation(bench);
   const { run, pid } = await begunRun(bench);
   await reached(bench, sinceMs);
@@ -72,8 +65,8 @@ async function interruptOnce({ bench, driver }, { reached, verdict: expected }, 
   // That of an earlier run says nothing of this one.
   const { verdict, sentence } = record?.run === run ? record : { verdict: 'none', sentence: 'no verdict' };
   if (verdict !== expected) failures.push(`the verdict is '${verdict}', not '${expected}'`);
-  const tooLate = expected === 'none' && verdict === 'unfinished';
-  return { told: `the machine ${becomes}; ${sentence}`, tooLate, failures };
+  const isTooLate = expected === 'none' && verdict === 'unfinished';
+  return { told: `the machine ${becomes}; ${sentence}`, again: isTooLate, failures };
 }
 
 /** Ends with the machine booting; what did not become of it as it had to. */
@@ -84,24 +77,33 @@ async function outcome(bench, driver, becomes, sinceMs) {
     const { announced } = await bench.awaitReset(sinceMs, resetMs + patienceMs);
     return judgeWord(announced, driver.announced);
   }
-  // By the guest's own clock; a reset ends it.
-  await bench.guest.sh(`sleep ${(1.3 * resetMs) / 1_000}`, commandMs + 2 * resetMs).catch(() => undefined);
-  const resets = bench.guest.find(sinceMs, isReset);
+  return livesOn(bench, 1.3 * resetMs);
+}
+
+/** For so long by the guest's own clock; what kept it from that. Ends with the machine booting. */
+export async function livesOn(bench, durationMs) {
+  const problem = await bench.guest.sh(`sleep ${durationMs / 1_000}`, commandMs + 2 * durationMs).then(
+    () => [],
+    ({ message }) => [message],
+  );
+  // A reset ends the command as well, and says more.
+  const resets = bench.undueResets();
   bench.cutPower();
-  return resets.map(() => 'the machine was reset, though the watchdog had to be disarmed');
+  return resets.length > 0 ? resets : problem;
 }
 
 /** The first boot after the reset does not come so far as to give the verdict. */
 async function losePowerAfterwards({ bench, driver }) {
   const sinceMs = await beginValidation(bench);
   const { run } = await begunRun(bench);
-  const { resetMs, pets } = await bench.awaitReset(sinceMs, 2 * driver.resetMs(timeoutS) + patienceMs);
-  await bench.guest.until('loader', resetMs, ({ line }) => line?.includes('LAB loader runs'), commandMs);
+  const seen = await bench.awaitReset(sinceMs, 2 * driver.resetMs(timeoutS) + patienceMs);
+  await bench.guest.until('loader', seen.resetMs, isBoot, commandMs);
   bench.cutPower();
   const record = await lastRecord(bench);
-  const { atMs, errorMs } = pets.at(-1);
-  const lastedMs = resetMs - atMs - errorMs;
-  return { told: record?.sentence ?? 'nothing', failures: judgeAfterwards(record, run, { driver, lastedMs }) };
+  const { again, measuredMs, errorMs, failures } = judgeFiring(seen, driver, timeoutS);
+  const lastedMs = seen.resetMs - seen.firedMs + measuredMs - errorMs;
+  const further = judgeAfterwards(record, run, { driver, lastedMs });
+  return { told: record?.sentence ?? 'nothing', again, failures: [...failures, ...further] };
 }
 
 /** It may say less than what happened, but neither that it was quicker nor that it takes fewer expiries. */
@@ -109,6 +111,7 @@ export function judgeAfterwards(record, run, { driver, lastedMs }) {
   if (record?.run !== run) return ['there is no verdict'];
   const { verdict, kappa, measuredMs, uncertaintyMs, sentence } = record;
   if (verdict === 'unfinished') return [];
+  if (verdict === 'resets' && !isExact(record)) return [`it says that it resets, but not when: ${sentence}`];
   if (verdict !== 'resets') return [`the verdict is '${verdict}': ${sentence}`];
   const failures = kappa === driver.kappa ? [] : [`it says kappa ${kappa}, but it is ${driver.kappa}`];
   if (measuredMs + uncertaintyMs < lastedMs) failures.push(`${sentence}, but it took ${seconds(lastedMs)}`);

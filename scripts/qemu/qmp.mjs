@@ -6,12 +6,15 @@ const answerMs = 30_000;
 /** QEMU's own protocol: commands to the machine, and its events with the instant at which each happened. */
 export class Qmp {
   #socket = null;
-  #waiting = [];
+  #waiting = new Map();
+  #number = 0;
   #onEvent;
+  #limitMs;
 
-  /** `onEvent({ name, atMs, data })`. */
-  constructor(onEvent) {
+  /** `onEvent({ name, atMs, data })`; `limitMs`: how long a command waits for its answer. */
+  constructor(onEvent, limitMs = answerMs) {
     this.#onEvent = onEvent;
+    this.#limitMs = limitMs;
   }
 
   async open(path, options) {
@@ -21,14 +24,19 @@ export class Qmp {
 
   /** The command's answer; rejects if QEMU refuses it, or does not answer. */
   send(execute, args) {
+    this.#number += 1;
+    const id = this.#number;
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`QEMU does not answer ${execute}`)), answerMs);
-      this.#waiting.push(({ error, return: answer }) => {
+      const late = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new Error(`QEMU does not answer ${execute}`));
+      }, this.#limitMs);
+      this.#waiting.set(id, ({ error, return: answer }) => {
         clearTimeout(late);
         if (error === undefined) resolve(answer);
         else reject(new Error(`QEMU refuses ${execute}: ${error.desc}`));
       });
-      this.#socket.write(`${JSON.stringify({ execute, ...(args && { arguments: args }) })}\n`);
+      this.#socket.write(`${JSON.stringify({ execute, id, ...(args && { arguments: args }) })}\n`);
     });
   }
 
@@ -42,7 +50,9 @@ export class Qmp {
       const { event, timestamp, data = {} } = message;
       this.#onEvent({ name: event, atMs: instantOfStamp(timestamp), data });
     } else if (message.QMP === undefined) {
-      this.#waiting.shift()?.(message);
+      const answer = this.#waiting.get(message.id);
+      this.#waiting.delete(message.id);
+      answer?.(message);
     }
   }
 }

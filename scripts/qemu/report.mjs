@@ -6,7 +6,7 @@ import { rangeText, seconds } from './verdict.mjs';
 export function progress(result) {
   const facts = [measuredText(result)];
   if (result.differenceMs !== undefined) facts.push(`${signed(result.differenceMs)} from predicted`);
-  return line(`${result.driver} ${result.case}: ${facts.join(', ')}`, result.failures);
+  return line(`${result.driver} ${result.case}: ${facts.join(', ')}`, result);
 }
 
 /** Table of all cases on all drivers, in the order of their results. */
@@ -19,7 +19,7 @@ export function driverTable(results) {
     measuredText(result),
     result.differenceMs === undefined ? '-' : signed(result.differenceMs),
     result.lastPetMs === undefined ? '-' : `act ${signed(result.lastPetMs)}`,
-    result.failures.length === 0 ? 'ok' : 'FAILED',
+    verdictText(result),
   ]);
   return table(head, lines);
 }
@@ -27,20 +27,20 @@ export function driverTable(results) {
 /** A fault of the cluster in a line, as it ends. */
 export function clusterProgress(result) {
   const facts = result.node === undefined ? [] : [result.node, result.driver, ...clusterFigures(result)];
-  return line(`${result.fault} ${result.number}: ${facts.join(', ')}`, result.failures);
+  return line(`${result.fault} ${result.number}: ${facts.join(', ')}`, result);
 }
 
 /** What an operator was told, in a line. */
-export function validationProgress({ driver, step, told, failures }) {
-  return line(`${driver} ${step}: ${told}`, failures);
+export function validationProgress(result) {
+  return line(`${result.driver} ${result.step}: ${result.told}`, result);
 }
 
 export function validationTable(results) {
-  const lines = results.map(({ driver, step, told, failures }) => [
+  const lines = results.map(({ driver, step, told, ...result }) => [
     driver,
     step,
     told.length > 100 ? `${told.slice(0, 97)}...` : told,
-    failures.length === 0 ? 'ok' : 'FAILED',
+    verdictText(result),
   ]);
   return table(['driver', 'step', 'told', 'verdict'], lines);
 }
@@ -55,9 +55,10 @@ export function clusterTable(results) {
       return values.length === 0 ? '-' : seconds(Math.max(...values));
     };
     const failed = own.filter(({ failures }) => failures.length > 0).length;
+    const repeated = own.reduce((sum, { attempts = 1 }) => sum + attempts - 1, 0);
     return [
       name,
-      String(own.length),
+      `${own.length}${repeated > 0 ? `, ${repeated} repeated` : ''}`,
       String(failed),
       largest('faultToResetMs'),
       largest('faultToRunsMs'),
@@ -96,8 +97,18 @@ export function table(head, lines) {
   return [text(head), ...lines.map(text)].join('\n');
 }
 
-function line(text, failures) {
-  return [`${failures.length === 0 ? 'ok    ' : 'FAILED'} ${text}`, ...failures].join('\n       ');
+function line(text, { failures, attempts }) {
+  const head = `${failures.length === 0 ? 'ok    ' : 'FAILED'} ${text}${attemptsText(attempts)}`;
+  return [head, ...failures].join('\n       ');
+}
+
+function verdictText({ failures, attempts }) {
+  return `${failures.length === 0 ? 'ok' : 'FAILED'}${attemptsText(attempts)}`;
+}
+
+/** One that was measured only when it was tried again says so. */
+function attemptsText(attempts = 1) {
+  return attempts > 1 ? ` (${attempts} attempts)` : '';
 }
 
 function predictedText({ predicted }) {

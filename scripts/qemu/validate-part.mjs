@@ -3,12 +3,12 @@ import { isChosen } from './arguments.mjs';
 import { Bench, boundMs, patienceMs } from './bench.mjs';
 import { endCorosync } from './cases.mjs';
 import { drivers, expectedTimes, neverResets } from './drivers.mjs';
-import { isPet, isReset, isRun } from './guest.mjs';
+import { isPet, isRun } from './guest.mjs';
 import { rateError } from './guest-clock.mjs';
 import { monotonicMs } from './host-clock.mjs';
 import { interruptionsOf } from './interruptions.mjs';
-import { beginValidation, begunRun, lastRecord } from './validation.mjs';
-import { judgeFiring, judgeWord, maxAttempts, seconds } from './verdict.mjs';
+import { beginValidation, begunRun, isExact, lastRecord } from './validation.mjs';
+import { judgeFiring, judgeWord, seconds } from './verdict.mjs';
 
 /** The commands that tell an operator of his watchdog: `watchdog validate` on every driver, and `why` after each end. */
 
@@ -45,7 +45,8 @@ export const machineEnds = {
   },
 };
 
-/** In the order in which they are done; each is given { bench, driver, times } and returns { told, failures }. */
+/** In the order in which they are done; each is given { bench, driver, times } and returns { told, failures }, see
+ * Bench.attempt. */
 const trusted = [
   { name: 'validate', run: validateAndMeasure },
   { name: 'arms after validate', run: armsByTheRecord },
@@ -86,70 +87,66 @@ async function runSteps({ driver, guestName, steps }, workshop, tell) {
     tell(results.at(-1));
   };
   let guest = null;
+  let bench = null;
   try {
     const node = { driver, node: 1, nodes: 1, boundMs, kappa: null, allowUnvalidated: false };
     guest = await workshop.start(guestName, node);
     const times = expectedTimes(boundMs, driver.kappa ?? 1);
-    const context = { driver, times, bench: new Bench(guest, driver, times) };
-    for (const { name, run } of steps) take(name, await run(context));
+    bench = new Bench(guest, driver, times);
+    const context = { driver, times, bench };
+    for (const { name, run } of steps) take(name, await bench.attempt(() => run(context)));
   } catch (error) {
-    for (const { name } of steps.slice(results.length)) take(name, { told: '-', failures: [error.message] });
+    const failures = [error.message, ...(bench?.undueResets() ?? [])];
+    for (const { name } of steps.slice(results.length)) take(name, { told: '-', failures });
   } finally {
     if (guest !== null) await workshop.stop(guest);
   }
   return results;
 }
 
-/** The reset that it brings about is seen from outside as well; the two have to agree. */
+/** The reset that it brings about is seen from outside as well. */
 async function validateAndMeasure({ bench, driver }) {
-  const { seen, fired, record } = await validateUntilTold(bench, driver);
+  const startMs = await beginValidation(bench);
+  const seen = await bench.awaitReset(startMs, validationMs);
+  const record = await lastRecord(bench);
+  if (record === null) throw new Error('the machine was reset, and there is no record of the validation');
+  return judgeRecord(record, seen, driver);
+}
+
+/** The record and what was seen from outside have to agree. `again`: one of the two says that nothing was measured. */
+export function judgeRecord(record, seen, driver) {
+  const { verdict, kappa, measuredMs, uncertaintyMs, sentence } = record;
+  const fired = judgeFiring(seen, driver, record.timeoutS ?? record.timeoutAskedS);
+  const unlike = `the verdict is '${verdict}': ${sentence}`;
+  // A machine that is too busy for a measurement says just that; one such sentence is enough.
+  if (verdict === 'unfinished') {
+    return { told: sentence, again: true, failures: [unlike, ...fired.failures.slice(fired.again ? 1 : 0)] };
+  }
   const failures = [...fired.failures];
-  const { verdict, kappa, measuredMs, uncertaintyMs } = record;
-  if (verdict !== 'resets') failures.push(`the verdict is '${verdict}': ${record.sentence}`);
+  if (verdict !== 'resets') failures.push(unlike);
   if (kappa !== driver.kappa) failures.push(`it says kappa ${kappa}, but it is ${driver.kappa}`);
   // The record is of the machine's silence: until it stood still.
   const outsideMs = seen.resetMs - seen.firedMs + (fired.measuredMs ?? Number.NaN);
   const told = `${verdict}, kappa ${kappa}, ${seconds(measuredMs)} ± ${seconds(uncertaintyMs)} (seen ${seconds(outsideMs)})`;
   if (!agree({ measuredMs, uncertaintyMs }, { outsideMs, errorMs: fired.errorMs })) failures.push(`it says ${told}`);
-  return { told, measuredMs, uncertaintyMs, outsideMs, failures };
+  return { told, measuredMs, uncertaintyMs, outsideMs, again: fired.again, failures };
 }
 
 /** To the record's own uncertainty, and that of what was seen; the record is in whole milliseconds. */
-export function agree({ measuredMs, uncertaintyMs }, { outsideMs, errorMs }) {
-  return Math.abs(measuredMs - outsideMs) <= uncertaintyMs + errorMs + outsideMs * rateError + 1;
-}
-
-/** On a machine that is too busy for a measurement it says just that, and is asked again. */
-async function validateUntilTold(bench, driver) {
-  for (let attempt = 1; ; attempt++) {
-    const startMs = await beginValidation(bench);
-    const seen = await bench.awaitReset(startMs, validationMs);
-    const record = await lastRecord(bench);
-    if (record === null) throw new Error('the machine was reset, and there is no record of the validation');
-    const fired = judgeFiring(seen, driver, record.timeoutS);
-    const isTold = record.verdict !== 'unfinished' && !fired.again;
-    if (isTold || attempt === maxAttempts) return { seen, fired, record };
-  }
-}
-
-/** Also here a machine that is too busy is asked again. */
-async function validateUntilOutlived(bench) {
-  for (let attempt = 1; ; attempt++) {
-    await beginValidation(bench);
-    const { pid } = await begunRun(bench);
-    await bench.guest.sh(`while kill -0 ${pid} 2>/dev/null; do sleep 1; done`, validationMs);
-    const record = await lastRecord(bench);
-    if (record === null) throw new Error('the validation has ended without a record');
-    if (record.verdict !== 'unfinished' || attempt === maxAttempts) return record;
-  }
+export function agree(record, { outsideMs, errorMs }) {
+  const differenceMs = Math.abs(record.measuredMs - outsideMs);
+  return isExact(record) && differenceMs <= record.uncertaintyMs + errorMs + outsideMs * rateError + 1;
 }
 
 async function validateInVain({ bench }) {
-  const beganMs = monotonicMs();
-  const record = await validateUntilOutlived(bench);
-  const failures = bench.guest.find(beganMs, isReset).map(() => 'the machine was reset');
-  if (record.verdict !== 'did-not-reset') failures.push(`the verdict is '${record.verdict}': ${record.sentence}`);
-  return { told: `${record.verdict}: ${record.sentence}`, failures };
+  await beginValidation(bench);
+  const { pid } = await begunRun(bench);
+  await bench.guest.sh(`while kill -0 ${pid} 2>/dev/null; do sleep 1; done`, validationMs);
+  const record = await lastRecord(bench);
+  if (record === null) throw new Error('the validation has ended without a record');
+  const { verdict, sentence } = record;
+  const failures = verdict === 'did-not-reset' ? [] : [`the verdict is '${verdict}': ${sentence}`];
+  return { told: `${verdict}: ${sentence}`, again: verdict === 'unfinished', failures };
 }
 
 /** Its kappa comes from the record, and nobody had to allow anything. */

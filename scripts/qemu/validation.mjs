@@ -15,6 +15,14 @@ export async function beginValidation(bench) {
   return startMs;
 }
 
+/** A moment that is known less exactly tells nothing: src/host/validation-verdict.ts gives no verdict on it. */
+const maxUncertaintyMs = 1_500;
+
+/** Whether the record says when the reset came, as exactly as one has to that is to be believed. */
+export function isExact({ measuredMs, uncertaintyMs }) {
+  return Number.isFinite(measuredMs) && uncertaintyMs !== null && uncertaintyMs <= maxUncertaintyMs;
+}
+
 /** The record with the last verdict; null: there is none. The agent or this very command gives it after the boot. */
 export async function lastRecord(bench) {
   await bench.answering();

@@ -4,8 +4,10 @@
 export const toleranceMs = 500;
 /** A pet whose instant is known less exactly measures nothing: what hung on it is done again. */
 const accuracyMs = 100;
-/** A host that is too busy for so many measurements of one thing is not one to measure on. */
-export const maxAttempts = 4;
+
+export { maxAttempts } from './attempts.mjs';
+
+const noPet = 'no pet was seen before the reset';
 
 /** The pet from which a watchdog that fired at `firedMs` counted; undefined: none was seen. */
 function lastPet(pets, firedMs) {
@@ -13,52 +15,81 @@ function lastPet(pets, firedMs) {
 }
 
 /** Why that pet measures nothing, as a list of one sentence; empty: it does. */
-function unmeasured(pet) {
-  if (pet === undefined) return ['no pet was seen before the reset'];
-  if (pet.errorMs <= accuracyMs) return [];
-  return [`not measured: the last pet is known to ${seconds(pet.errorMs)} only, the host is too busy`];
+function unmeasured({ errorMs }) {
+  if (errorMs <= accuracyMs) return [];
+  return [`not measured: the last pet is known to ${seconds(errorMs)} only, the host is too busy`];
+}
+
+/** What an error adds to a difference: where nothing is measured only what is wrong for certain is a failure. */
+function doubtOf({ errorMs }) {
+  return errorMs <= accuracyMs ? errorMs : -errorMs;
 }
 
 /**
- * A reset that was due. `seen`: { firedMs, announced, pets: [{ atMs, errorMs }], actFromMs, actToMs }, the act having
- * happened between the latter two, and `announced`: the hardware's own word that it has fired; `predicted` as predict()
- * has it; `effectiveMs`: within which the agent's budget has the watchdog fire. `again`: nothing was measured.
+ * A reset that was due. `seen`: { firedMs, announced, pets, closes: [{ atMs, errorMs }], actFromMs, actToMs }, the act
+ * having happened between the latter two, and `announced`: the hardware's own word that it has fired; `predicted` as
+ * predict() has it; `effectiveMs`: within which the agent's budget has the watchdog fire. `again`: nothing was measured,
+ * as the first of the failures says; the others are certain nevertheless.
  */
-export function judgeReset({ firedMs, announced, pets, actFromMs, actToMs }, predicted, effectiveMs) {
+export function judgeReset({ firedMs, announced, pets, closes = [], actFromMs, actToMs }, predicted, effectiveMs) {
   const last = lastPet(pets, firedMs);
-  const nothing = unmeasured(last);
-  if (nothing.length > 0) return { again: true, failures: nothing };
+  const said = [...judgeWord(announced, predicted.announced), ...judgeCloses(closes, actFromMs, predicted.closes)];
+  if (last === undefined) return { failures: [noPet, ...said] };
   const { atMs, errorMs } = last;
-  const measuredMs = firedMs - (predicted.after === 'pet' ? atMs : actToMs);
-  const differenceMs = outside(measuredMs, predicted.fromMs, predicted.toMs);
-  const failures = judgeWord(announced, predicted.announced);
-  if (Math.abs(differenceMs) + errorMs > toleranceMs) {
+  const doubtMs = doubtOf(last);
+  const nothing = unmeasured(last);
+  const failures = [...nothing, ...said];
+  const { measuredMs, differenceMs, wrongMs } = compare({ firedMs, actFromMs, actToMs }, last, predicted);
+  if (wrongMs > toleranceMs) {
     failures.push(`reset ${seconds(measuredMs)} after the ${predicted.after}, predicted was ${rangeText(predicted)}`);
   }
-  if (firedMs - atMs + errorMs > effectiveMs + toleranceMs) {
+  if (firedMs - atMs + doubtMs > effectiveMs + toleranceMs) {
     failures.push(`reset ${seconds(firedMs - atMs)} after the last pet: the agent counts on ${seconds(effectiveMs)}`);
   }
   const [fromMs, toMs] = predicted.lastPet;
   // Too early only if for certain, too late if it may be: a pet after the end of the lease is what must not be.
-  if (atMs + errorMs < actFromMs + fromMs || atMs + errorMs > actToMs + toMs) {
+  if (atMs + errorMs < actFromMs + fromMs || atMs + doubtMs > actToMs + toMs) {
     const range = rangeText({ fromMs, toMs });
     failures.push(`last pet ${seconds(atMs - actToMs)} after the act, but it had to be in ${range}`);
   }
-  return { measuredMs, differenceMs, lastPetMs: atMs - actToMs, errorMs, failures };
+  const figures = { measuredMs, differenceMs, lastPetMs: atMs - actToMs, errorMs };
+  return { ...figures, again: nothing.length > 0, failures };
 }
 
-/** A reset by nothing but the watchdog: so long after the last pet as its hardware takes. `seen` as for judgeReset. */
+/** The reset and what was predicted of it; an act is known to have happened between two instants, a pet at one. */
+function compare({ firedMs, actFromMs, actToMs }, last, { after, fromMs, toMs }) {
+  if (after === 'act') {
+    const differenceMs = outside(firedMs, actFromMs + fromMs, actToMs + toMs);
+    return { measuredMs: firedMs - actToMs, differenceMs, wrongMs: Math.abs(differenceMs) };
+  }
+  const measuredMs = firedMs - last.atMs;
+  const differenceMs = outside(measuredMs, fromMs, toMs);
+  return { measuredMs, differenceMs, wrongMs: Math.abs(differenceMs) + doubtOf(last) };
+}
+
+/**
+ * A reset by nothing but the watchdog: so long after the last pet as its hardware takes. `seen` and `again` as for
+ * judgeReset.
+ */
 export function judgeFiring({ firedMs, announced, pets }, driver, timeoutS) {
   const last = lastPet(pets, firedMs);
-  const nothing = unmeasured(last);
-  if (nothing.length > 0) return { again: true, failures: nothing };
+  const said = judgeWord(announced, driver.announced);
+  if (last === undefined) return { failures: [noPet, ...said] };
   const measuredMs = firedMs - last.atMs;
   const dueMs = driver.resetMs(timeoutS);
-  const failures = judgeWord(announced, driver.announced);
-  if (Math.abs(measuredMs - dueMs) + last.errorMs > toleranceMs) {
+  const nothing = unmeasured(last);
+  const failures = [...nothing, ...said];
+  if (Math.abs(measuredMs - dueMs) + doubtOf(last) > toleranceMs) {
     failures.push(`reset ${seconds(measuredMs)} after the last pet, due was ${seconds(dueMs)}`);
   }
-  return { measuredMs, errorMs: last.errorMs, failures };
+  return { measuredMs, errorMs: last.errorMs, again: nothing.length > 0, failures };
+}
+
+/** Whether the device was closed after the act. `due`: it had to be; false: it must not be; undefined: it may be. */
+function judgeCloses(closes, actFromMs, due) {
+  const isClosed = closes.some(({ atMs, errorMs }) => atMs + errorMs >= actFromMs);
+  if (due === undefined || isClosed === due) return [];
+  return [due ? 'no close of the device was seen after the act' : 'the device was closed after the act'];
 }
 
 /** Whether it was the watchdog that reset the machine, by QEMU's word, for those devices of which it gives it. */
