@@ -109,11 +109,14 @@ t.test('a guest that cannot do its part says so at once', async (t) => {
   await t.rejects(boot(), /LAB FAILED: no probe/, 'even if it goes on');
 });
 
-t.test('a command that is never answered leaves the others their answers', async (t) => {
+t.test('a command that is answered late, or never, leaves the others their answers', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'qemu-qmp-'));
+  const done = ({ execute, id }: { execute: string; id: number }) => JSON.stringify({ return: `${execute} done`, id });
+  const late: string[] = [];
   const answer = (line: string) => {
-    const { execute, id } = JSON.parse(line);
-    return execute === 'stop' ? null : JSON.stringify({ return: `${execute} done`, id });
+    const command = JSON.parse(line);
+    if (command.execute === 'stop') late.push(done(command));
+    return command.execute === 'stop' ? null : [...late, done(command)].join('\n');
   };
   const port = await openPort(join(dir, 'qmp'), answer);
   const qmp = new Qmp(() => undefined, 200);
