@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 
-/** A daemon by itself, without a watchdog: what signals do to it. */
+/** A daemon by itself, without a watchdog: what ends it. */
 
 const daemon = fileURLToPath(new URL('../src/agent/holdfastd.js', import.meta.url));
 
@@ -34,7 +34,7 @@ function start(t: Test) {
   });
   const said: string[] = [];
   createInterface(child.stdout).on('line', (line) => said.push(line));
-  return { child, said };
+  return { child, said, stateDir: join(directory, 'state') };
 }
 
 async function until(limitMs: number, condition: () => boolean): Promise<boolean> {
@@ -64,4 +64,18 @@ t.test('a terminal that goes takes no agent with it', async (t) => {
   await sleep(500);
   t.strictSame([child.exitCode, child.signalCode], [null, null]);
   t.equal(await ending(child), 0);
+});
+
+t.test('a verdict that changes while nothing is armed ends it, to be started with what is known now', async (t) => {
+  const { child, said, stateDir } = start(t);
+  t.ok(await until(startLimitMs, () => said.some((line) => line.includes('starts'))));
+  const ended = once(child, 'exit').then(([code]) => code);
+  mkdirSync(join(stateDir, 'watchdog'), { recursive: true });
+  writeFileSync(join(stateDir, 'watchdog', 'watchdog0.json'), 'whatever it says');
+  // Looked for every 5 s.
+  t.equal(await Promise.race([ended, sleep(5_000 + endLimitMs, 'it goes on', { ref: false })]), 70);
+  t.match(
+    said.find((line) => line.includes('has changed since')),
+    /ending/,
+  );
 });

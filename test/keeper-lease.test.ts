@@ -96,6 +96,21 @@ t.test('arming needs a lease', async (t) => {
   t.same(lab.petInstants(), []);
 });
 
+t.test('what must not be armed now is not even opened', async (t) => {
+  const lab = await EmulatedMachine.start(t);
+  let refusal: string | null = 'it was seen not to reset';
+  const watchdog = createWatchdog({ emulator: lab.socket }, loadNative(), async () => refusal);
+  const arm = () =>
+    watchdog.arm({ timeoutS: 10, petIntervalMs: 1_000, leaseMs: 5_000, leaseDeadlineMs: boottimeMs() + 4_000 });
+  await t.rejects(arm(), { code: 'HF_WATCHDOG', message: `cannot arm ${lab.socket}: it was seen not to reset` });
+  t.same(lab.events('open'), []);
+  t.equal(watchdog.stats().state, 'idle');
+  refusal = null;
+  await arm();
+  t.equal(watchdog.stats().state, 'armed', 'asked each time');
+  await watchdog.release();
+});
+
 t.test('a release that takes its time does not let go what is armed after it', async (t) => {
   const lab = await EmulatedMachine.start(t);
   const watchdog = createWatchdog({ emulator: lab.socket });

@@ -28,6 +28,7 @@ import { ResetFiles } from '../host/reset-files.js';
 import { ResetHistoryKeeper, type ThisBoot } from '../host/reset-history.js';
 import { ResetWatch } from '../host/reset-watch.js';
 import { validatedResets, wordOf } from '../host/reset-watchdog.js';
+import { ValidationChanges } from '../host/validation-changes.js';
 import { completeValidation } from '../host/validation-completion.js';
 import { ValidationFiles } from '../host/validation-record.js';
 import { isVolatile } from '../host/volatile-directory.js';
@@ -71,7 +72,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const native = loadNative();
   const clock = createHostClock(native);
   await completeLastValidation(config.stateDir, clock, log);
-  const findings = await findWatchdog(config, native);
+  const changes = await ValidationChanges.open(config.stateDir);
+  const findings = await findWatchdog(config, native, changes);
   if (await isVolatile(config.stateDir))
     log.warn(
       {},
@@ -124,7 +126,13 @@ async function main(argv: readonly string[]): Promise<void> {
     log,
   });
   await server.listen();
-  endOnSignals(agent, server, watch, log);
+  const end = ender(agent, server, watch, log);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(0, `${signal}: ending`));
+  // What is armed over what runs here was armed by what was known then.
+  changes.watch(
+    () => (findings.watchdog?.stats().state ?? 'idle') === 'idle',
+    (problem) => end(exitFailed, `${problem}: ending, for a supervisor to start it with what is known now`),
+  );
   log.info(
     { version, incarnation: options.incarnation, bootId: options.bootId, config: file ?? defaultConfigFile },
     `holdfastd ${version} starts: fence bound ${config.fenceBoundMs} ms, watchdog ${findings.info?.device ?? 'none'}`,
@@ -181,11 +189,11 @@ async function completeLastValidation(stateDir: string, clock: Clock, log: Logge
   }
 }
 
-async function findWatchdog(config: Config, native: Native): Promise<WatchdogFindings> {
+async function findWatchdog(config: Config, native: Native, changes: ValidationChanges): Promise<WatchdogFindings> {
   try {
     return config.watchdog.kind === 'emulated'
       ? await findEmulator(config.watchdog, native)
-      : await findDevice(config.watchdog, config.stateDir, native);
+      : await findDevice(config.watchdog, config.stateDir, native, changes);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     return {
@@ -210,10 +218,16 @@ async function findEmulator({ emulator, kappa }: EmulatorConfig, native: Native)
   };
 }
 
-async function findDevice(config: DeviceConfig, stateDir: string, native: Native): Promise<WatchdogFindings> {
+async function findDevice(
+  config: DeviceConfig,
+  stateDir: string,
+  native: Native,
+  changes: ValidationChanges,
+): Promise<WatchdogFindings> {
   const { device, known } = await findConfiguredWatchdog(config.device, stateDir);
   const { kappa, validated, problem, protection } = trustIn(device, known, config);
-  const watchdog = createWatchdog({ device, validated, ...(kappa === null ? {} : { kappa }) }, native);
+  const options = { device, validated, ...(kappa === null ? {} : { kappa }) };
+  const watchdog = createWatchdog(options, native, () => changes.problem());
   return { watchdog, info: await watchdog.inspect(), problem, protection };
 }
 
@@ -337,31 +351,41 @@ function ignoreHangup(log: Logger): void {
   });
 }
 
-function endOnSignals(agent: Agent, server: StatusServer, watch: ResetWatch, log: Logger): void {
+/** Ends the agent in order, once. */
+function ender(
+  agent: Agent,
+  server: StatusServer,
+  watch: ResetWatch,
+  log: Logger,
+): (code: number, why: string) => void {
   let ending = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (ending) return;
-      ending = true;
-      log.info({ signal }, `${signal}: ending`);
-      end(agent, server, watch, log).then(
-        () => process.exit(0),
-        (error: Error) => {
-          log.error({ err: error }, `ending failed: ${error.message}`);
-          process.exit(exitFailed);
-        },
-      );
-    });
-  }
+  return (code, why) => {
+    if (ending) return;
+    ending = true;
+    log[code === 0 ? 'info' : 'error']({}, why);
+    endInOrder(agent, server, watch, log, code).then(
+      () => process.exit(code),
+      (error: Error) => {
+        log.error({ err: error }, `ending failed: ${error.message}`);
+        process.exit(exitFailed);
+      },
+    );
+  };
 }
 
 /** Before the machine goes down, by the shutdown policy: that takes as long as the resources take to stop or move. */
-async function end(agent: Agent, server: StatusServer, watch: ResetWatch, log: Logger): Promise<void> {
+async function endInOrder(
+  agent: Agent,
+  server: StatusServer,
+  watch: ResetWatch,
+  log: Logger,
+  code: number,
+): Promise<void> {
   const kind = await shutdownUnderWay((why) => log.error({}, `${why}: what runs here is left as it is`));
   if (kind !== null) {
     await agent.prepareShutdown(kind).catch((error: Error) => log.error({ err: error }, error.message));
   }
-  setTimeout(() => process.exit(0), stopMs).unref();
+  setTimeout(() => process.exit(code), stopMs).unref();
   await Promise.all([agent.stop(), server.close()]);
   await watch.ended(kind);
 }

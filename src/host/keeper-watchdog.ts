@@ -53,27 +53,36 @@ const states = ['idle', 'open', 'armed', 'failed', 'expired'] as const;
 const extensions = ['extended', 'ignored', 'too-far', 'not-armed', 'expired'] as const;
 const notices = { result: 1, expired: 2, petFailed: 4, petWorks: 8, resetFailed: 16 } as const;
 
+/** Why a watchdog must not be armed now, one sentence; null: it may be. Asked each time. */
+export type Refusal = () => Promise<string | null>;
+
 /**
  * Makes a watchdog and starts its keeper's thread; opens nothing.
  * The keeper outlives all that happens to JavaScript: forgotten while armed, it resets the machine when its lease ends.
  * @throws HF_ARGUMENT for malformed options, HF_ADDON when the addon cannot be loaded, HF_WATCHDOG when there is no thread
  */
-export function createWatchdog(options: WatchdogOptions, native: WatchdogNative = loadNative()): KeeperWatchdog {
-  return new NativeWatchdog(checkWatchdogOptions(options), native);
+export function createWatchdog(
+  options: WatchdogOptions,
+  native: WatchdogNative = loadNative(),
+  refusal: Refusal = async () => null,
+): KeeperWatchdog {
+  return new NativeWatchdog(checkWatchdogOptions(options), native, refusal);
 }
 
 class NativeWatchdog implements KeeperWatchdog {
   readonly #options: CheckedWatchdogOptions;
   readonly #native: WatchdogNative;
+  readonly #refusal: Refusal;
   readonly #keeper: NativeKeeper;
   readonly #commands: KeeperCommands;
   readonly #listeners = new Set<(event: KeeperEvent) => void>();
   #inHand = 0;
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(options: CheckedWatchdogOptions, native: WatchdogNative) {
+  constructor(options: CheckedWatchdogOptions, native: WatchdogNative, refusal: Refusal) {
     this.#options = options;
     this.#native = native;
+    this.#refusal = refusal;
     try {
       this.#keeper = new native.Keeper(options.emulated, options.path, (bits, result) => this.#ring(bits, result));
     } catch (error) {
@@ -104,8 +113,10 @@ class NativeWatchdog implements KeeperWatchdog {
   }
 
   async #arm(options: ArmOptions): Promise<void> {
-    const checked = checkArmOptions(options, this.#native.boottimeMs());
     const { path, emulated } = this.#options;
+    const why = await this.#refusal();
+    if (why !== null) throw new HoldfastError('HF_WATCHDOG', `cannot arm ${path}: ${why}`);
+    const checked = checkArmOptions(options, this.#native.boottimeMs());
     const refusal = emulated ? null : refusalToArm(path, await readKernelWatchdog(path));
     if (refusal !== null) throw new HoldfastError('HF_WATCHDOG', refusal);
     await this.#run('arm', checked);
