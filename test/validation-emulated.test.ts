@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -27,13 +27,17 @@ interface Running {
   said(): string;
 }
 
-async function validate(t: Test, ...emulator: string[]): Promise<Running> {
+function validate(t: Test, ...emulator: string[]): Promise<Running> {
+  return validateSaying(t, 'pipe', ...emulator);
+}
+
+async function validateSaying(t: Test, terminal: 'pipe' | number, ...emulator: string[]): Promise<Running> {
   const machine = await EmulatedMachine.start(t, ...emulator);
   const stateDir = t.testdir({});
   const inside = ['-t', String(machine.machinePid), '-p', process.execPath, program, machine.socket, stateDir];
-  const child = spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('nsenter', inside, { stdio: ['ignore', 'inherit', terminal] });
   let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
   return { machine, files: new ValidationFiles(stateDir), child, ended: once(child, 'close'), said: () => said };
@@ -110,6 +114,42 @@ t.test('killed after the last pet', async (t) => {
   const steps = (await files.run()) ?? [];
   t.match(steps.at(-1), { step: 'interrupted', reason: /killed/ }, 'the witness wrote it down');
   t.match(await verdictOf(files), { verdict: 'unfinished' });
+});
+
+/** Reads or fills a pipe for as long as it lets; true while it does. */
+function lets(operation: () => number): boolean {
+  try {
+    return operation() > 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
+t.test('a terminal that is stopped just before the first expiry leaves a second one what it is', async (t) => {
+  const fifo = join(t.testdir({}), 'terminal');
+  execFileSync('mkfifo', [fifo]);
+  const ours = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  const theirs = openSync(fifo, constants.O_WRONLY);
+  t.teardown(() => [ours, theirs].forEach(closeSync));
+  const { machine, files, ended } = await validateSaying(t, theirs, '--kappa', '2');
+  const some = Buffer.alloc(4_096, '.');
+  let said = '';
+  while (!said.includes('petted for the last time')) {
+    const at = Buffer.alloc(4_096);
+    while (
+      lets(() => {
+        const length = readSync(ours, at);
+        said += at.toString('utf8', 0, length);
+        return length;
+      })
+    );
+    await sleep(10);
+  }
+  await sleep(4_500);
+  while (lets(() => writeSync(ours, some)));
+  await Promise.all([machine.died(), ended]);
+  t.match(await verdictOf(files), { verdict: 'resets', kappa: 2 });
 });
 
 t.test('a witness that is let go says nothing', async (t) => {

@@ -149,6 +149,15 @@ t.test('storage that falls silent when the reset is due does not look like it', 
   t.match(soon, { end: 'down', validation: { verdict: 'resets', kappa: 2 } }, 'what is short does not matter');
 });
 
+t.test('a terminal that takes nothing holds up neither the signs of life nor what ends them', async (t) => {
+  for (const mutedForMs of [5_000, never]) {
+    const muted = await verdictIn({ mutedMs: petMs + 9_500, mutedForMs, kappa: 2 });
+    t.match(muted, { end: 'down', validation: { verdict: 'resets', kappa: 2 } });
+    const ended = { mutedMs: petMs + 2_000, mutedForMs, signalMs: petMs + 9_900, kappa: 2 };
+    t.match(await verdictIn(ended), { end: 'interrupted', resetMs: null, validation: { verdict: 'unfinished' } });
+  }
+});
+
 t.test('an append that fails, at each step: disarmed in any case, and no verdict', async (t) => {
   const { steps } = await verdictIn({});
   for (let failAt = 0; failAt < steps.length; failAt++) {
@@ -312,6 +321,8 @@ const natures: fc.Arbitrary<Nature> = fc.record({
   stalledMs: fc.oneof(fc.integer({ min: 0, max: 3_000 }), fc.integer({ min: 0, max: 40_000 }), fc.constant(never)),
   failAt: fc.oneof({ weight: 8, arbitrary: fc.constant(never) }, fc.integer({ min: 0, max: 90 })),
   failingMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 40_000 }), fc.constant(never)),
+  mutedMs: moment,
+  mutedForMs: fc.oneof(fc.integer({ min: 0, max: 40_000 }), fc.constant(never)),
   lastLine: fc.constantFrom('lost', 'whole'),
   disarmFails: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, fc.constant(true)),
   stepMs: moment,

@@ -4,6 +4,7 @@ import type { ValidationDevice } from '../src/host/validation-device.js';
 import type { Step } from '../src/host/validation-record.js';
 import { type Interruption, type RunEnd, type RunOptions, runValidation } from '../src/host/validation-run.js';
 import type { BootFacts } from '../src/host/validation-verdict.js';
+import { ValidationWords } from '../src/host/validation-words.js';
 
 /** Instants are milliseconds since the boot of the world. */
 export interface Nature {
@@ -28,6 +29,9 @@ export interface Nature {
   /** The so manyth write fails, and with it all that follow for `failingMs`. */
   readonly failAt: number;
   readonly failingMs: number;
+  /** From `mutedMs` on the terminal takes nothing for `mutedForMs`. */
+  readonly mutedMs: number;
+  readonly mutedForMs: number;
   /** What was being written when the machine went down. */
   readonly lastLine: 'lost' | 'whole';
   /** Magic close is refused, and the device stays in our hands. */
@@ -60,6 +64,8 @@ export const kind: Nature = {
   stalledMs: 0,
   failAt: Number.POSITIVE_INFINITY,
   failingMs: 0,
+  mutedMs: Number.POSITIVE_INFINITY,
+  mutedForMs: 0,
   lastLine: 'lost',
   disarmFails: false,
   stepMs: Number.POSITIVE_INFINITY,
@@ -100,6 +106,14 @@ interface Pending {
   readonly settle: (error: Error | null) => void;
 }
 
+/** Words on their way to the terminal. */
+interface Uttered {
+  readonly dueMs: number;
+  readonly done: () => void;
+}
+
+/** Of libuv: by these all is written, words and steps. */
+const threads = 4;
 const startWallMs = 1_700_000_000_000;
 /** Nobody waits longer for a machine whose storage is silent. */
 const patienceMs = 7_200_000;
@@ -116,6 +130,7 @@ export class World {
   #watched = false;
   #writes = 0;
   #pending: Pending[] = [];
+  #uttered: Uttered[] = [];
   #failingSinceMs: number | null = null;
   #gone: Down | Killed | null = null;
   readonly #nature: Nature;
@@ -154,6 +169,9 @@ export class World {
 
   /** What becomes durable until then, or fails. */
   #write(untilMs: number): void {
+    const out = this.#uttered.filter(({ dueMs }) => dueMs <= untilMs);
+    this.#uttered = this.#uttered.filter(({ dueMs }) => dueMs > untilMs);
+    for (const { done } of out) done();
     const done = this.#pending.filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs);
     this.#pending = this.#pending.filter(({ dueMs }) => dueMs > untilMs);
     for (const { step, fails, settle } of done) {
@@ -165,8 +183,19 @@ export class World {
   /** When a write is durable that begins now and takes so long. */
   #durableMs(takesMs: number): number {
     const { stallMs, stalledMs } = this.#nature;
-    const dueMs = this.#nowMs + takesMs;
+    const dueMs = Math.max(this.#nowMs, this.#freeThreadMs) + takesMs;
     return dueMs < stallMs || this.#nowMs >= stallMs + stalledMs ? dueMs : Math.max(dueMs, stallMs + stalledMs);
+  }
+
+  get #freeThreadMs(): number {
+    const heldMs = this.#uttered.map(({ dueMs }) => dueMs).sort((a, b) => b - a);
+    return heldMs[threads - 1] ?? 0;
+  }
+
+  #utter(done: () => void): void {
+    const { mutedMs, mutedForMs } = this.#nature;
+    const isMuted = this.#nowMs >= mutedMs && this.#nowMs < mutedMs + mutedForMs;
+    this.#uttered.push({ dueMs: isMuted ? mutedMs + mutedForMs : this.#nowMs + 1, done });
   }
 
   #fails(nth: number): boolean {
@@ -230,6 +259,7 @@ export class World {
 
   async validate(options: Partial<RunOptions> = {}): Promise<Course> {
     const { signal, signalMs, nowayout, boardClockErrorMs } = this.#nature;
+    const words = new ValidationWords((_, done) => this.#utter(done));
     let end: Course['end'];
     let thrown: unknown = null;
     try {
@@ -246,7 +276,10 @@ export class World {
           boardClockErrorMs: () => boardClockErrorMs,
           sleep: async (ms) => this.#pass(ms),
           append: (step) => this.#append(step),
-          say: (text) => void this.said.push(text),
+          say: (text) => {
+            this.said.push(text);
+            words.say(text);
+          },
           wanted: () => (this.#nowMs >= signalMs ? signal : null),
           witness: {
             call: async () => {

@@ -15,6 +15,7 @@ import { createValidationDevice } from '../host/validation-device.js';
 import { type Begin, type RunFile, type Validation, ValidationFiles } from '../host/validation-record.js';
 import { type Interruption, minValidationTimeoutS, type RunEnd, runValidation } from '../host/validation-run.js';
 import { ValidationWitness } from '../host/validation-witness.js';
+import { ValidationWords } from '../host/validation-words.js';
 import { findConfiguredWatchdog, type KnownWatchdog, knownWatchdogs, watchdogAt } from '../host/watchdog-choice.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
 import { paintFor, print, printJson, warn } from './output.js';
@@ -153,9 +154,13 @@ interface Drive {
   readonly path: string;
 }
 
+/** What is still to be said to a terminal that takes nothing is lost after this. */
+const maxLastWordsMs = 1_000;
+
 async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }: Drive): Promise<RunEnd> {
   const native = loadNative();
-  const say = (text: string) => void process.stderr.write(`${printable(text)}\n`);
+  const words = new ValidationWords();
+  const say = (text: string) => words.say(printable(text));
   say(`validating ${begin.device} (${begin.identity}); what happens stands in ${path}`);
   comeFirst();
   await flushDisks(() => signals.wanted !== null);
@@ -171,7 +176,7 @@ async function drive(begin: Begin, known: KnownWatchdog, { file, signals, path }
       wanted: () => signals.wanted,
       witness: new ValidationWitness(path),
     },
-  );
+  ).finally(() => Promise.race([words.silence(), sleep(maxLastWordsMs)]));
 }
 
 /**
