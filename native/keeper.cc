@@ -20,6 +20,8 @@ namespace {
 // Above all ordinary threads, below the kernel's own real-time ones (threaded interrupts have 50).
 constexpr int kRealtimePriority = 20;
 constexpr int64_t kResetIntervalNs = kNsPerSecond;
+// Of the pets that one came for: counting them must not make the next one late. These take over eight minutes to miss.
+constexpr int kMostCounted = 10'000;
 constexpr char kLeaseExpired[] = "lease expired";
 
 // An eventfd that cannot take another 1 is readable already.
@@ -208,19 +210,24 @@ bool Keeper::LeaseRuns() {
 
 void Keeper::Pet() {
   const int64_t plannedNs = nextPetNs_;
-  begun_.Count(BootNs() - plannedNs);
+  const int64_t startNs = BootNs();
   const int error = device_->Pet();
   CountPet(error);
   const int64_t nowNs = BootNs();
   nextPetNs_ = plannedNs + petIntervalNs_ > nowNs ? plannedNs + petIntervalNs_ : nowNs + petIntervalNs_;
-  if (error == 0) CountLateness(nowNs);
+  CountLate(&begun_, plannedNs, startNs);
+  if (error != 0) return;
+  CountLate(&done_, oldestDueNs_, nowNs);
+  oldestDueNs_ = nextPetNs_;
 }
 
-// A pet that blocks, or fails, keeps those waiting that were planned after it: this one came for all of them. However
-// many they are, counting them takes less than a millionth of the time that they waited.
-void Keeper::CountLateness(int64_t nowNs) {
-  for (; oldestDueNs_ <= nowNs; oldestDueNs_ += petIntervalNs_) done_.Count(nowNs - oldestDueNs_);
-  oldestDueNs_ = nextPetNs_;
+// A keeper that sleeps, and a pet that blocks or fails, keep those waiting that were planned meanwhile: this pet came
+// for all of them.
+void Keeper::CountLate(Lateness* late, int64_t dueNs, int64_t nowNs) const {
+  for (int count = 0; dueNs <= nowNs && count < kMostCounted; count++) {
+    late->Count(nowNs - dueNs);
+    dueNs += petIntervalNs_;
+  }
 }
 
 void Keeper::CountPet(int error) {

@@ -112,7 +112,7 @@ class Keeper {
   bool LeaseRuns();
   void Pet();
   void CountPet(int error);
-  void CountLateness(int64_t nowNs);
+  void CountLate(Lateness* late, int64_t dueNs, int64_t nowNs) const;
   void Expire(const char* reason);
   void RequestReset();
   bool TakeCommand();
@@ -160,7 +160,7 @@ class Keeper {
   std::atomic<uint64_t> failedPets_{0};
   std::atomic<uint64_t> wakeups_{0};
   std::atomic<uint64_t> resetRequests_{0};
-  Lateness begun_;  // of each pet that was tried
+  Lateness begun_;  // of each pet that was planned, to the start of the one tried, unless another was under way
   Lateness done_;   // of each pet that was planned, to the end of the one that was made
   std::atomic<int> petError_{0};
   std::atomic<int> resetError_{0};

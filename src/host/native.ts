@@ -44,7 +44,7 @@ export interface NativeKeeper {
   extend(deadlineMs: number): number;
   reset(reason: string): void;
   stats(): NativeKeeperStats;
-  /** How late pets were begun, and how late they were done, which is also told of those that a late one kept waiting. */
+  /** How late pets were begun, and how late they were done; each also of those that a late one came for. */
   lateness(): { readonly begun: NativeLateness; readonly done: NativeLateness };
 }
 
