@@ -1,8 +1,19 @@
 #!/usr/bin/env node
 // How late the keeper pets under load, what it costs and whether it allocates: npm run bench:keeper -- [--minutes M]
 // [--only LOAD,...] [--json]. Ten minutes a load unless told. The watchdog is emulated; the keeper's thread is the real one.
+// Exits with 1 when a run missed an aim, a pet failed or the keeper allocated, with 2 when a run says nothing.
 import { fork, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { cpus, freemem, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +21,11 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { serverLimits } from '../dist/src/api/limits.js';
 
 const here = (name) => fileURLToPath(new URL(`./bench-keeper.d/${name}`, import.meta.url));
 const emulatorProgram = fileURLToPath(new URL('../build/Release/watchdog-emulator', import.meta.url));
+const keeperThread = 'hf-keeper';
 /** The shortest that the keeper takes: the more pets, the more a quantile of them says. */
 const petIntervalMs = 50;
 const askingClients = 1_000;
@@ -22,76 +35,119 @@ const aims = { p999Ms: 1, maxMs: 10 };
 const pageBytes = 4_096;
 /** Seldom enough to let an idle machine idle. */
 const witnessPeriodMs = 25;
+/** How long the load is there before anything is measured. */
+const settleMs = 1_000;
+const answerLimitMs = 30_000;
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const realtimeIsGranted = spawnSync('chrt', ['--fifo', '30', 'true'], { stdio: 'ignore' }).status === 0;
+/** Of the kernel, sched(7). */
+const schedFifo = 1;
+/** Where a pid means something. */
+const pidNamespace = readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+/** Who is killed stops nothing: let its processes die with it. */
+const withMe = ['--pdeathsig', 'KILL'];
 
+/** The programs that each is made of. */
 const loads = {
   idle: () => [],
-  cpu: () => Array.from({ length: 3 * cpus().length }, () => fork(here('busy.mjs'))),
-  memory: () => [fork(here('memory.mjs'), [String(Math.floor((freemem() / 2 ** 20) * 0.8))])],
+  cpu: () => Array.from({ length: 3 * cpus().length }, () => ['busy.mjs']),
+  memory: () => [['memory.mjs', String(Math.floor((freemem() / 2 ** 20) * 0.8))]],
   javascript: () => [],
   clients: () => [],
 };
 
 /** One run: a machine for the emulator to reset (a sleep), the emulator, the petter, and the load. */
 class Run {
-  #folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  #folder = mkdtempSync(join(tmpdir(), `holdfast-bench-${pidNamespace}-${process.pid}-`));
   #processes = [];
   #sockets = [];
+  #break;
+  /** Rejected when a process has ended that has to be there to the end. */
+  #broken = new Promise((_, reject) => {
+    this.#break = reject;
+  });
 
-  async measure(load, minutes) {
-    const machine = this.#spawn('sleep', ['infinity']);
-    writeFileSync(join(this.#folder, 'machine.pid'), `${machine.pid}\n`);
-    writeFileSync(join(this.#folder, 'allocations'), Buffer.alloc(pageBytes));
-    const emulator = join(this.#folder, 'watchdog');
-    const emulating = [emulatorProgram, '--socket', emulator, '--machine-pid-file', join(this.#folder, 'machine.pid')];
-    // It stands for hardware, which no load makes slower.
-    this.#spawn(
-      ...(realtimeIsGranted() ? ['chrt', ['--fifo', '30', ...emulating]] : [emulating[0], emulating.slice(1)]),
-    );
+  measure(load, minutes) {
+    return Promise.race([this.#measure(load, minutes), this.#broken]);
+  }
+
+  async #measure(load, minutes) {
+    const counter = this.#build('allocations.cc', 'allocations.so', ['-shared', '-fPIC', `-DTHREAD="${keeperThread}"`]);
+    const beginWitness = this.#witness(this.#build('witness.cc', 'witness'));
     const socket = join(this.#folder, 'socket');
-    const petter = await this.#petter(emulator, socket, load === 'javascript');
-    this.#processes.push(...loads[load]());
+    const petter = await this.#petter(counter, [await this.#emulator(), socket, String(petIntervalMs), load]);
+    for (const [program, ...args] of loads[load]()) this.#spawn(process.execPath, [here(program), ...args]);
     if (load === 'clients') await this.#stick(socket);
-    await sleep(1_000);
-    const before = { ...(await ask(petter)), ...this.#costs(petter.pid) };
+    await sleep(settleMs);
+    // All figures are of the time from here to the last answer: the keeper counts from arming on.
     const kept = load === 'clients' ? countConnections(socket) : null;
-    const machineLate = this.#witness();
+    const machineLate = beginWitness();
+    const before = { ...this.#costs(petter.pid), ...(await ask(petter, 'arm')) };
     await sleep(minutes * 60_000);
-    const after = { ...(await ask(petter)), ...this.#costs(petter.pid) };
+    const after = { ...(await ask(petter, 'figures')), ...this.#costs(petter.pid) };
     return { load, clients: kept?.(), ...figures(before, after), machineMaxMs: await machineLate() };
   }
 
   #spawn(command, args) {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    this.#processes.push(child);
+    const child = spawn('setpriv', [...withMe, command, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.#needs(child, [command, ...args].join(' '));
     return child;
   }
 
-  async #petter(emulator, socket, blocked) {
-    const environment = { LD_PRELOAD: this.#counter(), ALLOCATIONS: join(this.#folder, 'allocations') };
-    const args = [emulator, socket, String(petIntervalMs), ...(blocked ? ['--block'] : [])];
-    await until(() => readdirSync(this.#folder).includes('watchdog'), 'the emulator to listen');
-    const petter = fork(here('petter.mjs'), args, { env: { ...process.env, ...environment } });
-    this.#processes.push(petter);
-    await said(petter, 'armed');
+  #needs(child, name) {
+    this.#processes.push(child);
+    child.once('error', this.#break);
+    child.once('exit', (code, signal) =>
+      this.#break(new Error(`the run is void, '${name}' has ended before its end (${signal ?? `code ${code}`})`)),
+    );
+  }
+
+  async #emulator() {
+    const socket = join(this.#folder, 'watchdog');
+    const pidFile = join(this.#folder, 'machine.pid');
+    writeFileSync(pidFile, `${this.#spawn('sleep', ['infinity']).pid}\n`);
+    // It stands for hardware, which no load makes slower.
+    const [command, ...args] = [
+      ...(realtimeIsGranted ? ['chrt', '--fifo', '30'] : []),
+      ...[emulatorProgram, '--socket', socket, '--machine-pid-file', pidFile],
+    ];
+    this.#spawn(command, args);
+    await until(() => existsSync(socket), 'the emulator to listen');
+    return socket;
+  }
+
+  async #petter(counter, args) {
+    const allocations = join(this.#folder, 'allocations');
+    writeFileSync(allocations, Buffer.alloc(pageBytes));
+    const env = { ...process.env, LD_PRELOAD: counter, ALLOCATIONS: allocations };
+    const petter = fork(here('petter.mjs'), args, {
+      env,
+      execPath: 'setpriv',
+      execArgv: [...withMe, process.execPath],
+    });
+    this.#needs(petter, 'petter.mjs');
+    await told(petter);
     return petter;
   }
 
-  #counter() {
-    return this.#build('allocations.cc', 'allocations.so', ['-shared', '-fPIC']);
-  }
-
-  /** A thread on each processor that only wakes up; the function returned ends them, and tells how late one was at most. */
-  #witness() {
-    const program = this.#build('witness.cc', 'witness');
+  /**
+   * A thread on each processor that only wakes up. The function returned begins to measure; the one that it returns ends
+   * that, and tells how late one was at most, null where there can be none.
+   */
+  #witness(program) {
     const witnesses = cpus().map((_, cpu) =>
       spawn(program, [String(cpu), String(witnessPeriodMs)], { stdio: ['pipe', 'pipe', 'inherit'] }),
     );
     this.#processes.push(...witnesses);
     const told = witnesses.map((witness) => text(witness.stdout));
-    return async () => {
-      for (const { stdin } of witnesses) stdin.end();
-      const lateMs = (await Promise.all(told)).map(Number);
-      return lateMs.includes(0) ? null : Math.max(...lateMs);
+    for (const { stdin } of witnesses) stdin.on('error', () => undefined);
+    return () => {
+      for (const { stdin } of witnesses) stdin.write('\n');
+      return async () => {
+        for (const { stdin } of witnesses) stdin.end();
+        const lateMs = (await Promise.all(told)).map(Number);
+        return lateMs.includes(0) ? null : Math.max(...lateMs);
+      };
     };
   }
 
@@ -124,15 +180,20 @@ class Run {
   }
 
   #costs(pid) {
-    const task = readdirSync(`/proc/${pid}/task`).find(
-      (id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim() === 'hf-keeper',
-    );
-    const [cpuNs = '0'] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
-    const count = Buffer.alloc(8);
-    const file = openSync(join(this.#folder, 'allocations'), 'r');
-    readSync(file, count, 0, 8, 0);
-    closeSync(file);
-    return { cpuMs: Number(cpuNs) / 1e6, allocations: Number(count.readBigUInt64LE()) };
+    const tasks = `/proc/${pid}/task`;
+    const read = (id, file) => readFileSync(join(tasks, id, file), 'utf8').trim();
+    const keeper = readdirSync(tasks).find((id) => read(id, 'comm') === keeperThread);
+    if (keeper === undefined) throw new Error(`the petter has no thread '${keeperThread}'`);
+    const [cpuNs] = read(keeper, 'schedstat').split(' ');
+    // Its fields count from 1, and from 3 behind the name.
+    const policy = read(keeper, 'stat').split(') ').at(-1).split(' ')[41 - 3];
+    const counts = readFileSync(join(this.#folder, 'allocations'));
+    return {
+      cpuMs: Number(cpuNs) / 1e6,
+      realtime: Number(policy) === schedFifo,
+      allocations: Number(counts.readBigUInt64LE(0)),
+      allocationsElsewhere: Number(counts.readBigUInt64LE(8)),
+    };
   }
 
   end() {
@@ -150,7 +211,11 @@ function countConnections(path) {
   count();
   return () => {
     clearInterval(timer);
-    return { asking: askingClients, keptLeast: Math.min(...counts), keptMost: Math.max(...counts) };
+    const [keptLeast, keptMost] = [Math.min(...counts), Math.max(...counts)];
+    if (keptLeast > 0 && keptMost >= serverLimits.connections) return { asking: askingClients, keptLeast, keptMost };
+    throw new Error(
+      `the run is void, the socket kept ${keptLeast} to ${keptMost} clients at a time, not up to ${serverLimits.connections} and never none`,
+    );
   };
 }
 
@@ -160,8 +225,15 @@ function acceptedOn(path) {
   return lines.filter((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[5] === '03').length;
 }
 
-function realtimeIsGranted() {
-  return spawnSync('chrt', ['--fifo', '30', 'true'], { stdio: 'ignore' }).status === 0;
+/** Of benches that were killed, and could remove nothing. */
+function dropAbandoned() {
+  for (const { name } of readdirSync(tmpdir(), { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+    const [, space, pid] = /^holdfast-bench-(\d+)-(\d+)-\w{6}$/.exec(name) ?? [];
+    if (space !== pidNamespace || existsSync(`/proc/${pid}`)) continue;
+    const folder = join(tmpdir(), name);
+    const isMine = lstatSync(folder, { throwIfNoEntry: false })?.uid === process.getuid();
+    if (isMine) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 async function until(holds, what) {
@@ -172,43 +244,65 @@ async function until(holds, what) {
   throw new Error(`waited 10 s for ${what}`);
 }
 
-async function said(child, wanted) {
-  for (;;) {
-    const message = await new Promise((resolve, reject) => {
-      child.once('message', resolve);
-      child.once('exit', (code) => reject(new Error(`the petter has ended with code ${code}`)));
-    });
-    if (wanted === null || message === wanted) return message;
-  }
+async function told(petter) {
+  const [message] = await once(petter, 'message', { signal: AbortSignal.timeout(answerLimitMs) }).catch(() => {
+    throw new Error(`waited ${answerLimitMs / 1_000} s for the petter to answer`);
+  });
+  return message;
 }
 
-function ask(petter) {
-  petter.send('figures');
-  return said(petter, null);
+function ask(petter, what) {
+  petter.send(what);
+  return told(petter);
 }
 
 function figures(before, after) {
   const overMs = after.bootMs - before.bootMs;
-  const { begun, done, realtime, memoryLocked, failedPets } = after;
+  const { begun, done, pets, failedPets, realtime, memoryLocked } = after;
+  const allocationsElsewhere = after.allocationsElsewhere - before.allocationsElsewhere;
+  if (allocationsElsewhere === 0) {
+    throw new Error(
+      "the run is void, no allocation was seen in the petter's other threads: what counts them does not work",
+    );
+  }
   return {
-    pets: after.pets - before.pets,
-    ...{ begun, done, failedPets, realtime, memoryLocked },
+    ...{ pets, failedPets, begun, done, realtime, memoryLocked },
+    // The pet that arms was not planned.
+    missed: begun.planned - (pets - 1) - failedPets,
     wakeupsPerS: ((after.wakeups - before.wakeups) * 1_000) / overMs,
     cpuPercent: ((after.cpuMs - before.cpuMs) * 100) / overMs,
     allocations: after.allocations - before.allocations,
+    allocationsElsewhere,
     // What comes after the beginning is the emulator's: a driver of the kernel takes a pet in microseconds.
-    held: !realtime ? null : begun.p999Ms <= aims.p999Ms && begun.maxMs <= aims.maxMs,
+    held: realtimeIsGranted ? realtime && begun.p999Ms <= aims.p999Ms && begun.maxMs <= aims.maxMs : null,
   };
 }
 
+function verdictOn({ held, realtime }) {
+  if (held === null) return 'no SCHED_FIFO';
+  if (held) return 'held';
+  return realtime ? 'MISSED' : 'MISSED: the keeper has no SCHED_FIFO';
+}
+
+/** The columns after those of lateness, and how wide they are. */
+const columns = { pets: 9, missed: 8, 'wakeups/s': 11, 'CPU %': 8, allocations: 13, elsewhere: 11, 'machine max': 13 };
+
+function row(cells) {
+  return Object.values(columns)
+    .map((width, index) => cells[index].padStart(width))
+    .join('');
+}
+
 function print(run) {
-  const ms = (value) => `${value.toFixed(3)} ms`.padStart(12);
-  const verdict = run.held === null ? 'no SCHED_FIFO' : run.held ? 'held' : 'MISSED';
-  const late = ({ p50Ms, p999Ms, maxMs }) => `${ms(p50Ms)}${ms(p999Ms)}${ms(maxMs)}`;
-  process.stdout.write(
-    `${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${String(run.pets).padStart(9)}` +
-      `${run.wakeupsPerS.toFixed(1).padStart(10)}${run.cpuPercent.toFixed(2).padStart(8)}${String(run.allocations).padStart(13)}${run.machineMaxMs === null ? ''.padStart(12) : ms(run.machineMaxMs)}  ${verdict}\n`,
-  );
+  const ms = (value) => `${value.toFixed(3)} ms`;
+  const late = ({ p50Ms, p999Ms, maxMs }) => [p50Ms, p999Ms, maxMs].map((value) => ms(value).padStart(12)).join('');
+  const rest = row([
+    ...[run.pets, run.missed].map(String),
+    ...[run.wakeupsPerS.toFixed(1), run.cpuPercent.toFixed(2)],
+    ...[run.allocations, run.allocationsElsewhere].map(String),
+    run.machineMaxMs === null ? '' : ms(run.machineMaxMs),
+  ]);
+  process.stdout.write(`${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${rest}  ${verdictOn(run)}\n`);
   if (run.clients !== undefined) {
     const { asking, keptLeast, keptMost } = run.clients;
     process.stdout.write(
@@ -221,7 +315,8 @@ function parseArguments() {
   const options = { minutes: { type: 'string', default: '10' }, only: { type: 'string' }, json: { type: 'boolean' } };
   const { values } = parseArgs({ options });
   const minutes = Number(values.minutes);
-  if (!(minutes > 0 && minutes <= 600)) throw new Error(`--minutes is '${values.minutes}', not from 0.01 to 600`);
+  // The petter's lease lasts an hour.
+  if (!(minutes > 0 && minutes <= 50)) throw new Error(`--minutes is '${values.minutes}', not from 0.01 to 50`);
   const names = values.only?.split(',') ?? Object.keys(loads);
   const unknown = names.find((name) => !Object.hasOwn(loads, name));
   if (unknown !== undefined) {
@@ -235,8 +330,9 @@ async function main() {
   const machine = `${cpus()[0]?.model} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
   const late = `${'p50'.padStart(12)}${'p99.9'.padStart(12)}${'max'.padStart(12)}`;
   const above = `${''.padEnd(12)}${'late to begin'.padStart(36)}${'late to end (emulator)'.padStart(36)}\n`;
-  const heads = `${above}${'load'.padEnd(12)}${late}${late}${'pets'.padStart(9)}${'wakeups/s'.padStart(10)}${'CPU %'.padStart(8)}${'allocations'.padStart(13)}${'machine max'.padStart(12)}\n`;
+  const heads = `${above}${'load'.padEnd(12)}${late}${late}${row(Object.keys(columns))}\n`;
   if (!json) process.stdout.write(`${machine}; a pet each ${petIntervalMs} ms, ${minutes} min a load\n${heads}`);
+  dropAbandoned();
   const runs = [];
   for (const name of names) {
     if (!json && process.stderr.isTTY) process.stderr.write(`${name} ...\r`);
@@ -245,12 +341,12 @@ async function main() {
       run.end();
       process.exit(130);
     };
-    process.once('SIGINT', stop).once('SIGTERM', stop);
+    for (const signal of endingSignals) process.once(signal, stop);
     try {
       runs.push(await run.measure(name, minutes));
       if (!json) print(runs.at(-1));
     } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop);
+      for (const signal of endingSignals) process.off(signal, stop);
       run.end();
     }
   }

@@ -1,5 +1,6 @@
-// Preloaded into the petter: counts the calls of malloc and its kin that the keeper's thread makes, in a mapped file.
-// A file of one page named by ALLOCATIONS: its first eight bytes are the count.
+// Preloaded into the petter: counts the calls of malloc and its kin in a mapped file of one page, named by ALLOCATIONS.
+// Its first eight bytes are the count of the thread named THREAD, the next eight that of all others: were they none,
+// nothing would be counted at all.
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -13,23 +14,23 @@
 namespace {
 
 constexpr size_t kPageBytes = 4096;
-constexpr char kThread[] = "hf-keeper";
 
-std::atomic<uint64_t>* counter = nullptr;
+std::atomic<uint64_t>* counters = nullptr;
 
-__attribute__((constructor)) void MapCounter() {
+__attribute__((constructor)) void MapCounters() {
   const char* path = getenv("ALLOCATIONS");
   const int fd = path == nullptr ? -1 : open(path, O_RDWR | O_CLOEXEC);
   if (fd < 0) return;
   void* page = mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
-  if (page != MAP_FAILED) counter = static_cast<std::atomic<uint64_t>*>(page);
+  if (page != MAP_FAILED) counters = static_cast<std::atomic<uint64_t>*>(page);
 }
 
 void Count() {
-  if (counter == nullptr) return;
+  if (counters == nullptr) return;
   char name[16] = {};
-  if (pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, kThread) == 0) counter->fetch_add(1);
+  const bool named = pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, THREAD) == 0;
+  counters[named ? 0 : 1].fetch_add(1);
 }
 
 }  // namespace

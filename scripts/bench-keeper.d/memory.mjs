@@ -4,7 +4,6 @@ const blockBytes = 16 * 1024 * 1024;
 const blocks = Math.max(1, Math.floor((Number(process.argv[2]) * 1024 * 1024) / blockBytes));
 const held = [];
 
-process.on('disconnect', () => process.exit(0));
 setInterval(() => {
   held.push(Buffer.alloc(blockBytes, held.length % 255));
   if (held.length > blocks) held.splice(0, Math.ceil(blocks / 4));

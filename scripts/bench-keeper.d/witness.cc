@@ -1,8 +1,10 @@
-// How late this machine wakes a thread that does nothing else: witness CPU PERIOD_MS, until standard input ends. Then it
-// writes the longest in milliseconds. What holds it up holds up the keeper too: a hypervisor, firmware, the kernel.
+// How late this machine wakes a thread that does nothing else: witness CPU PERIOD_MS, from a byte on standard input
+// until that ends. Then it writes the longest in milliseconds. What holds it up holds up the keeper too: a hypervisor,
+// firmware, the kernel.
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -35,6 +37,8 @@ int main(int argc, char** argv) {
   const sched_param parameter{kPriority};
   if (sched_setaffinity(0, sizeof cpus, &cpus) != 0 || sched_setscheduler(0, SCHED_FIFO, &parameter) != 0) return 1;
   mlockall(MCL_CURRENT);
+  char begin = 0;
+  if (read(0, &begin, 1) != 1) return 1;
   const int64_t periodNs = atoi(argv[2]) * int64_t{1'000'000};
   int64_t worstNs = 0;
   for (int64_t dueNs = NowNs() + periodNs; !InputHasEnded(); dueNs = NowNs() + periodNs) {
