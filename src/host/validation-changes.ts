@@ -27,13 +27,13 @@ export class ValidationChanges {
   }
 
   /** Looks every few seconds, and calls `tell` once, when there is a problem and `mayTell`. */
-  watch(mayTell: () => boolean, tell: (problem: string) => void): void {
+  watch(mayTell: () => boolean, tell: (problem: string) => void, everyMs = lookMs): void {
     const look = async (): Promise<void> => {
       const problem = mayTell() ? await this.problem() : null;
       if (problem !== null && mayTell()) tell(problem);
-      else setTimeout(look, lookMs).unref();
+      else setTimeout(look, everyMs).unref();
     };
-    setTimeout(look, lookMs).unref();
+    setTimeout(look, everyMs).unref();
   }
 }
 
