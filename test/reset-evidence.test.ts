@@ -132,6 +132,7 @@ t.test('the journal: its last lines, asked for within a time and a size', async 
       ],
       lastMs: 1_700_000_060_000,
       orderly: false,
+      target: null,
       panic: null,
       unheld: null,
       bootId: dashedOld,

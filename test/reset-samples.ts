@@ -30,6 +30,7 @@ export const shortLog: LogTail = {
   lines: [{ atMs: aliveMs + 1_000, text: 'cron: a line' }],
   lastMs: aliveMs + 1_000,
   orderly: false,
+  target: null,
   panic: null,
   unheld: null,
 };
@@ -42,6 +43,7 @@ export const plainEvidence: ResetEvidence = {
   bootedMs,
   notes: { found: wellNotes },
   watchdog: { found: { device: '/dev/watchdog0', emulated: false, causedReset: false } },
+  saidBefore: false,
   validation: null,
   dumps: { found: [] },
   log: { found: shortLog },

@@ -11,6 +11,7 @@ import { resetWarnings } from '../src/agent/reset-sentences.js';
 import { judge } from '../src/agent/reset-verdict.js';
 import { plain } from '../src/cli/render.js';
 import { renderHistory, renderReset } from '../src/cli/render-resets.js';
+import { endsThatFit } from './reset-oracle.js';
 import {
   aliveMs,
   bootedMs,
@@ -33,12 +34,17 @@ const panicDump: Dump = {
   atMs: aliveMs + 2_000,
   line: 'Kernel panic - not syncing: sysrq triggered crash',
 };
-const orderlyLog = { found: { ...shortLog, orderly: true } };
+const shutdownLog = { found: { ...shortLog, orderly: true } };
+const orderlyLog = { found: { ...shortLog, orderly: true, target: 'reboot' as const } };
+const poweroffLog = { found: { ...shortLog, orderly: true, target: 'poweroff' as const } };
 const lost = { lostMs: null, fenced: null, releasedMs: null, backMs: null };
 const released = { found: { lostMs: null, fenced: null, releasedMs: aliveMs, backMs: null } };
 const unheldAt = (atMs: number, lastMs: number) => ({
   found: { ...shortLog, lastMs, unheld: { atMs, text: 'kernel: watchdog: watchdog0: watchdog did not stop!' } },
 });
+const dayMs = 86_400_000;
+/** Booted so long after the last notes. */
+const foundAfter = (ms: number) => ({ bootedMs: aliveMs + ms + 10_000, foundMs: aliveMs + ms + 20_000 });
 const logUntil = (lastMs: number) => ({ found: { ...shortLog, lastMs } });
 
 /** Name, evidence, and the verdict: its cause, certainty and alternatives. */
@@ -48,6 +54,56 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'the lease ran out, and the watchdog fired',
     { ...withNotes({ trouble: quorumLost }), watchdog: watchdogSaying(true) },
     'self-fenced quorum-lost certain |',
+  ],
+  [
+    'the same, but the agent was last known alive longer before that than its notes are ever old',
+    { ...withNotes({ trouble: { ...quorumLost, dueMs: aliveMs + 5_001 } }), watchdog: watchdogSaying(true) },
+    'self-fenced quorum-lost likely | watchdog-fired',
+  ],
+  [
+    'the same, and the watchdog says nothing',
+    withNotes({ trouble: { ...quorumLost, dueMs: aliveMs + 35_000 } }),
+    'self-fenced quorum-lost likely | power-loss watchdog-fired',
+  ],
+  [
+    'the lease ran out, and the watchdog fired, but it booted as late as the slowest firmware',
+    {
+      ...withNotes({ trouble: quorumLost }),
+      watchdog: watchdogSaying(true),
+      bootedMs: quorumLost.dueMs + 3 * 6_000 + 2_000 + 10_000 + 600_000,
+      foundMs: aliveMs + 700_000,
+    },
+    'self-fenced quorum-lost certain |',
+  ],
+  [
+    'the same, but later: it may have lived on without notes and a log',
+    {
+      ...withNotes({ trouble: quorumLost }),
+      watchdog: watchdogSaying(true),
+      bootedMs: quorumLost.dueMs + 3 * 6_000 + 2_000 + 10_000 + 600_001,
+      foundMs: aliveMs + 700_000,
+    },
+    'self-fenced quorum-lost likely | watchdog-fired',
+  ],
+  [
+    'the lease ran out, and the watchdog says that it has fired, as it did before',
+    { ...withNotes({ trouble: quorumLost }), watchdog: watchdogSaying(true), saidBefore: true },
+    'self-fenced quorum-lost likely | power-loss',
+  ],
+  [
+    'an agent that was well, and a watchdog that always says that it has fired',
+    { ...plainEvidence, bootedMs: aliveMs + 37_499, watchdog: watchdogSaying(true), saidBefore: true },
+    'watchdog-fired standstill likely | power-loss',
+  ],
+  [
+    'the same of an emulated one, which never says so without having fired',
+    {
+      ...plainEvidence,
+      bootedMs: aliveMs + 37_499,
+      watchdog: { found: { device: 'emulator', emulated: true, causedReset: true } },
+      saidBefore: true,
+    },
+    'watchdog-fired standstill certain |',
   ],
   [
     'the machine booted before the lease had ended',
@@ -72,27 +128,42 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'the watchdog fired over an agent that was well',
     { ...plainEvidence, watchdog: watchdogSaying(true) },
-    'watchdog-fired standstill certain |',
+    'watchdog-fired standstill likely | self-fenced',
   ],
   [
     'the same, and nothing would show a panic',
     { ...plainEvidence, watchdog: watchdogSaying(true), dumps: missing },
-    'watchdog-fired standstill certain | kernel-panic',
+    'watchdog-fired standstill likely | self-fenced kernel-panic',
   ],
   [
     'the watchdog fired, and the machine had written its log for longer than the agent',
     { ...plainEvidence, watchdog: watchdogSaying(true), log: logUntil(aliveMs + 40_001) },
-    'watchdog-fired agent-hung certain |',
+    'watchdog-fired agent-hung likely | self-fenced',
   ],
   [
     'the machine had written its log for longer than the agent, which may be chance',
     { ...plainEvidence, watchdog: watchdogSaying(true), log: logUntil(aliveMs + 40_000) },
-    'watchdog-fired standstill certain |',
+    'watchdog-fired standstill likely | self-fenced',
   ],
   [
     'the agent hung, and its keeper reset the machine at the end of the lease',
     { ...plainEvidence, log: logUntil(aliveMs + 40_001) },
     'self-fenced agent-hung likely | power-loss watchdog-fired',
+  ],
+  [
+    'the same, as long as a machine lives whose agent hangs',
+    { ...plainEvidence, ...foundAfter(110_000), log: logUntil(aliveMs + 100_000) },
+    'self-fenced agent-hung likely | power-loss watchdog-fired',
+  ],
+  [
+    'the log goes on for longer than that: the notes were not kept',
+    { ...plainEvidence, ...foundAfter(110_000), log: logUntil(aliveMs + 100_001) },
+    'power-loss - open | watchdog-fired self-fenced',
+  ],
+  [
+    'the same, for days, and the watchdog fired',
+    { ...plainEvidence, ...foundAfter(3 * dayMs), log: logUntil(aliveMs + 3 * dayMs), watchdog: watchdogSaying(true) },
+    'watchdog-fired standstill likely | self-fenced',
   ],
   [
     'the watchdog fired that the agent had not armed',
@@ -103,6 +174,20 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'the agent was ended over what ran',
     { ...withNotes({ ending: { ...gone, kind: 'agent' } }), watchdog: watchdogSaying(true) },
     'watchdog-fired agent-ended certain |',
+  ],
+  [
+    'the same, but the machine lived on: somebody had taken the watchdog up',
+    {
+      ...withNotes({ ending: { ...gone, kind: 'agent' } }),
+      watchdog: watchdogSaying(true),
+      log: logUntil(aliveMs + 6_000 + 10_001),
+    },
+    'watchdog-fired standstill likely | self-fenced',
+  ],
+  [
+    'the same, but it booted only a day later',
+    { ...withNotes({ ending: { ...gone, kind: 'agent' } }), ...foundAfter(dayMs), watchdog: watchdogSaying(true) },
+    'watchdog-fired agent-ended likely | watchdog-fired',
   ],
   [
     'the same, and the watchdog cannot be asked',
@@ -117,17 +202,36 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'the same, but another agent was well after that',
     { ...plainEvidence, watchdog: missing, log: unheldAt(aliveMs - 1, aliveMs + 6_000) },
-    'power-loss - open | watchdog-fired',
+    'power-loss - open | watchdog-fired self-fenced',
   ],
   [
     'the same, but the machine lived on',
     { ...plainEvidence, watchdog: missing, log: unheldAt(aliveMs, aliveMs + 6_000 + 10_001) },
-    'power-loss - open | watchdog-fired',
+    'power-loss - open | watchdog-fired self-fenced',
   ],
   [
     'the watchdog was validated',
     { ...withNotes({ armed: false }), validation: { device: '/dev/watchdog0', beganMs: aliveMs } },
+    'watchdog-fired validation likely | power-loss',
+  ],
+  [
+    'the same, and it says that it has fired',
+    {
+      ...withNotes({ armed: false }),
+      validation: { device: '/dev/watchdog0', beganMs: aliveMs },
+      watchdog: watchdogSaying(true),
+    },
     'watchdog-fired validation certain |',
+  ],
+  [
+    'the same, but it said so before the validation, too',
+    {
+      ...withNotes({ armed: false }),
+      validation: { device: '/dev/watchdog0', beganMs: aliveMs },
+      watchdog: watchdogSaying(true),
+      saidBefore: true,
+    },
+    'watchdog-fired validation likely | power-loss',
   ],
   ['the kernel left a dump', { ...plainEvidence, dumps: { found: [panicDump] } }, 'kernel-panic - certain |'],
   [
@@ -138,12 +242,17 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'a dump from before the last sign of life',
     { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: aliveMs - 10_001 }] } },
-    'power-loss - open | watchdog-fired',
+    'power-loss - open | watchdog-fired self-fenced',
   ],
   [
     'a dump from after this boot was looked at',
     { ...plainEvidence, dumps: { found: [{ ...panicDump, atMs: plainEvidence.foundMs + 1 }] } },
-    'power-loss - open | watchdog-fired',
+    'power-loss - open | watchdog-fired self-fenced',
+  ],
+  [
+    'a dump that may be of the boot in between',
+    { ...plainEvidence, bootedMs: null, dumps: { found: [panicDump] } },
+    'kernel-panic - likely | unknown',
   ],
   [
     'a dump without a time',
@@ -153,7 +262,7 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'an oops that was survived',
     { ...plainEvidence, dumps: { found: [{ ...panicDump, kind: 'Oops' }] } },
-    'power-loss - open | watchdog-fired',
+    'power-loss - open | watchdog-fired self-fenced',
   ],
   [
     'the kernel wrote of its panic in the journal',
@@ -168,8 +277,23 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   ['a reboot, by the agent alone', withNotes({ armed: false, ending: gone }), 'orderly-reboot - likely | power-loss'],
   [
     'a power-off, by the agent and the journal',
-    { ...withNotes({ armed: false, ending: { ...gone, kind: 'poweroff' } }), log: orderlyLog },
+    { ...withNotes({ armed: false, ending: { ...gone, kind: 'poweroff' } }), log: poweroffLog },
     'orderly-poweroff - certain |',
+  ],
+  [
+    'a power-off by the agent, which the journal calls a reboot',
+    { ...withNotes({ armed: false, ending: { ...gone, kind: 'poweroff' } }), log: orderlyLog },
+    'orderly-reboot - likely | orderly-poweroff',
+  ],
+  [
+    'a power-off by the agent, and a journal that does not tell what for',
+    { ...withNotes({ armed: false, ending: { ...gone, kind: 'poweroff' } }), log: shutdownLog },
+    'orderly-poweroff - certain |',
+  ],
+  [
+    'a reboot under a watchdog that was left armed, whose driver may not say that it has fired',
+    { ...withNotes({ ending: gone }), log: orderlyLog },
+    'orderly-reboot - likely | watchdog-fired',
   ],
   [
     'a reboot that hung',
@@ -192,14 +316,34 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'orderly-reboot - certain |',
   ],
   [
+    'a power-off, by the journal of a node that ran nothing',
+    { ...withNotes({ armed: false }), log: poweroffLog },
+    'orderly-poweroff - certain |',
+  ],
+  [
+    'a power-off, by the journal, of a boot without an agent',
+    { ...plainEvidence, notes: missing, log: poweroffLog },
+    'orderly-poweroff - certain |',
+  ],
+  [
+    'a shutdown, by the journal, which does not tell what for',
+    { ...withNotes({ armed: false, ending: { ...gone, kind: 'agent' } }), log: shutdownLog },
+    'orderly-reboot - likely | orderly-poweroff',
+  ],
+  [
+    'the journal had ended in order, but the agent was well for long after',
+    { ...withNotes({ armed: false }), log: { found: { ...orderlyLog.found, lastMs: aliveMs - 300_001 } } },
+    'power-loss - likely |',
+  ],
+  [
     'a reboot, by the journal, and an agent that nobody had ended',
     { ...plainEvidence, log: orderlyLog },
-    'orderly-reboot - likely | power-loss',
+    'orderly-reboot - likely | power-loss watchdog-fired',
   ],
   [
     'a reboot while the lease ran out',
     { ...withNotes({ trouble: quorumLost }), log: orderlyLog },
-    'orderly-reboot - likely | power-loss self-fenced',
+    'orderly-reboot - likely | power-loss watchdog-fired self-fenced',
   ],
   [
     'a reboot that the agent did not end for, by the others',
@@ -215,15 +359,23 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'power-loss - likely |',
   ],
   ['power was lost', withNotes({ armed: false }), 'power-loss - likely |'],
-  ['the same under an armed watchdog', plainEvidence, 'power-loss - open | watchdog-fired'],
-  ['the watchdog cannot be asked', { ...plainEvidence, watchdog: missing }, 'power-loss - open | watchdog-fired'],
+  ['the same under an armed watchdog', plainEvidence, 'power-loss - open | watchdog-fired self-fenced'],
+  [
+    'the watchdog cannot be asked',
+    { ...plainEvidence, watchdog: missing },
+    'power-loss - open | watchdog-fired self-fenced',
+  ],
   [
     'the watchdog does not tell',
     { ...plainEvidence, watchdog: watchdogSaying(null) },
-    'power-loss - open | watchdog-fired',
+    'power-loss - open | watchdog-fired self-fenced',
   ],
-  ['nothing keeps dumps', { ...plainEvidence, dumps: missing }, 'power-loss - open | watchdog-fired kernel-panic'],
-  ['there is no log', { ...plainEvidence, log: missing }, 'power-loss - open | watchdog-fired'],
+  [
+    'nothing keeps dumps',
+    { ...plainEvidence, dumps: missing },
+    'power-loss - open | watchdog-fired self-fenced kernel-panic',
+  ],
+  ['there is no log', { ...plainEvidence, log: missing }, 'power-loss - open | watchdog-fired self-fenced'],
   ['the others say nothing', { ...plainEvidence, peers: missing }, 'power-loss - open | watchdog-fired self-fenced'],
   [
     'the others say nothing, but the machine was back before its lease had ended',
@@ -238,7 +390,7 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   [
     'another boot lies in between, and the lease ran out before the agent was back',
     { ...withNotes({ trouble: { ...quorumLost, dueMs: plainEvidence.foundMs } }), bootedMs: null },
-    'self-fenced quorum-lost likely | power-loss',
+    'self-fenced quorum-lost likely | power-loss watchdog-fired',
   ],
   [
     'another boot lies in between, and the agent was back before the lease ran out',
@@ -247,18 +399,28 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   ],
   [
     'the lease may have ended without a note of it, and the watchdog fired',
-    { ...plainEvidence, peers: { found: { ...lost, lostMs: aliveMs + 27_500 } }, watchdog: watchdogSaying(true) },
+    { ...plainEvidence, bootedMs: aliveMs + 37_500, watchdog: watchdogSaying(true) },
     'watchdog-fired standstill likely | self-fenced',
   ],
   [
     'the lease cannot have ended, and the watchdog fired',
-    { ...plainEvidence, peers: { found: { ...lost, lostMs: aliveMs + 27_499 } }, watchdog: watchdogSaying(true) },
+    { ...plainEvidence, bootedMs: aliveMs + 37_499, watchdog: watchdogSaying(true) },
     'watchdog-fired standstill certain |',
+  ],
+  [
+    'the same, and nothing would show a panic either',
+    { ...plainEvidence, bootedMs: aliveMs + 37_499, watchdog: watchdogSaying(true), dumps: missing },
+    'watchdog-fired standstill likely | kernel-panic',
+  ],
+  [
+    'the others lost sight of it before its lease can have ended, as of one that is cut off',
+    { ...plainEvidence, peers: { found: { ...lost, lostMs: aliveMs + 1_000 } }, watchdog: watchdogSaying(true) },
+    'watchdog-fired standstill likely | self-fenced',
   ],
   [
     'an emulated watchdog would say that it has fired',
     { ...plainEvidence, watchdog: { found: { device: 'emulator', emulated: true, causedReset: false } } },
-    'power-loss - likely |',
+    'power-loss - likely | self-fenced',
   ],
   ['the agent has left nothing', { ...plainEvidence, notes: missing }, 'unknown - open | orderly-reboot power-loss'],
   [
@@ -397,6 +559,7 @@ const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
     }),
   ),
   watchdog: finding(fc.record({ device: anyText, emulated: fc.boolean(), causedReset: maybe(fc.boolean()) })),
+  saidBefore: fc.boolean(),
   validation: maybe(fc.record({ device: anyText, beganMs: anyInstant })),
   dumps: finding(
     fc.array(fc.record({ kind: anyText, file: anyText, atMs: maybe(anyInstant), line: anyText }), {
@@ -409,6 +572,7 @@ const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
       lines: fc.array(fc.record({ atMs: maybe(anyInstant), text: anyText }), { maxLength: resetLimits.logLines }),
       lastMs: maybe(anyInstant),
       orderly: fc.boolean(),
+      target: maybe(fc.constantFrom('reboot', 'poweroff')),
       panic: maybe(anyText),
       unheld: maybe(fc.record({ atMs: maybe(anyInstant), text: anyText })),
     }),
@@ -466,6 +630,114 @@ t.test('a mark of another boot never counts', async () => {
     }),
     runs,
   );
+});
+
+/** Instants at which something changes, of a machine with a lease of 40 s and a watchdog of 6 s. */
+const turns = [
+  -300_001,
+  -10_001,
+  -10_000,
+  -1_000,
+  0,
+  1_000,
+  5_000,
+  5_001,
+  16_001,
+  25_000,
+  35_000,
+  37_499,
+  37_500,
+  40_001,
+  60_000,
+  100_000,
+  100_001,
+  300_001,
+  640_000,
+  3 * dayMs,
+] as const;
+const turn = fc.constantFrom(...turns).map((ms) => aliveMs + ms);
+const mostly = <T>(value: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 4, arbitrary: value.map((found) => ({ found })) }, { weight: 1, arbitrary: fc.constant(missing) });
+const seldom = <T>(value: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 1, arbitrary: value }, { weight: 4, arbitrary: fc.constant(null) });
+
+/** Sources that speak, each of what it pleases. */
+const spokenEvidence: fc.Arbitrary<ResetEvidence> = fc
+  .record({
+    notes: mostly(
+      fc.record({
+        armed: fc.boolean(),
+        trouble: maybe(
+          fc.record({ cause: fc.constantFrom('quorum-lost', 'pets-failed', 'agent-stalled'), dueMs: turn }),
+        ),
+        ending: maybe(
+          fc.record({ kind: fc.constantFrom('agent', 'reboot', 'poweroff'), sinceMs: turn, doneMs: maybe(turn) }),
+        ),
+      }),
+    ),
+    watchdog: mostly(fc.record({ emulated: fc.boolean(), causedReset: maybe(fc.boolean()) })),
+    saidBefore: fc.boolean(),
+    validation: seldom(fc.constant({ device: '/dev/watchdog0', beganMs: aliveMs })),
+    dumps: mostly(fc.array(fc.record({ kind: fc.constantFrom('Panic', 'Oops'), atMs: maybe(turn) }), { maxLength: 1 })),
+    log: mostly(
+      fc.record({
+        lastMs: maybe(turn),
+        orderly: fc.boolean(),
+        target: maybe(fc.constantFrom('reboot', 'poweroff')),
+        panic: seldom(fc.constant('panic')),
+        unheld: seldom(turn),
+      }),
+    ),
+    peers: mostly(fc.record({ lostMs: maybe(turn), releasedMs: seldom(turn) })),
+    bootedMs: fc.option(turn, { nil: null, freq: 8 }),
+  })
+  .map(({ notes, watchdog, dumps, log, peers, bootedMs, ...others }) => ({
+    ...plainEvidence,
+    ...others,
+    notes:
+      'missing' in notes
+        ? notes
+        : {
+            found: {
+              ...wellNotes,
+              ...notes.found,
+              trouble: notes.found.trouble && { ...quorumLost, ...notes.found.trouble },
+            },
+          },
+    // Of a boot in between nothing is known to the watchdog.
+    watchdog:
+      'missing' in watchdog || bootedMs === null ? missing : { found: { device: '/dev/watchdog0', ...watchdog.found } },
+    dumps: 'missing' in dumps ? dumps : { found: dumps.found.map((dump) => ({ ...panicDump, ...dump })) },
+    log:
+      'missing' in log
+        ? log
+        : {
+            found: {
+              ...shortLog,
+              ...log.found,
+              unheld: log.found.unheld === null ? null : { atMs: log.found.unheld, text: '' },
+            },
+          },
+    peers: 'missing' in peers ? peers : { found: { ...lost, ...peers.found } },
+    bootedMs,
+    foundMs: (bootedMs ?? aliveMs) + 20_000,
+  })) as fc.Arbitrary<ResetEvidence>;
+
+t.test('nothing is certain that can be another end as well', async (t) => {
+  const certain = new Set<string>();
+  fc.assert(
+    fc.property(spokenEvidence, (evidence) => {
+      const judged = judge(evidence);
+      if (judged.certainty !== 'certain') return true;
+      certain.add(`${judged.verdict} ${judged.cause ?? '-'}`);
+      const fitting = [...endsThatFit(evidence)];
+      return fitting.length === 1 && fitting[0] === judged.verdict && judged.alternatives.length === 0;
+    }),
+    { numRuns: 20_000 },
+  );
+  const wanted = ['kernel-panic -', 'orderly-reboot -', 'orderly-poweroff -', 'watchdog-fired validation'];
+  const rarer = ['self-fenced quorum-lost', 'watchdog-fired agent-ended', 'watchdog-fired standstill'];
+  for (const each of [...wanted, ...rarer]) t.ok(certain.has(each), `${each} was among them`);
 });
 
 t.test('nothing is certain that no source says', async () => {

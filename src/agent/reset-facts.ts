@@ -1,5 +1,5 @@
 import { afterLeaseMs } from '../core/budget.js';
-import type { BootNotes, Dump, Ending, Finding, ResetEvidence, Trouble } from './reset-record.js';
+import type { BootNotes, Dump, Ending, Finding, LogTail, ResetEvidence, Trouble } from './reset-record.js';
 
 /** What the evidence of one reset comes down to: what its verdict is made from. */
 export interface ResetFacts {
@@ -9,19 +9,33 @@ export interface ResetFacts {
   readonly ending: Ending | null;
   /** Trouble whose time had come, over a machine that did not live on after it. */
   readonly lapsed: Trouble | null;
+  /** How long before that time the agent was last known alive; 0: it was alive then, or there is no such time. */
+  readonly lapseUnseenMs: number;
+  /** The machine was back soon after it. */
+  readonly lapseBackSoon: boolean;
   /** `dated`: a panic's dump of this very end, or the kernel's own word in its log; `undated`: a dump of unknown age. */
   readonly panic: 'dated' | 'undated' | null;
   readonly panicLine: string;
   readonly validated: boolean;
   /** Null: the watchdog cannot be asked. */
   readonly causedReset: boolean | null;
+  /** It says that it has fired, and did not say so before: it speaks of this end. */
+  readonly fired: boolean;
+  /** It says that it has fired, and said so before, too: it may speak of an earlier end. */
+  readonly staleWord: boolean;
   readonly emulated: boolean;
   /** The log ends as that of a machine that goes down in order. */
   readonly logOrderly: boolean;
-  /** The machine wrote its log for longer than an agent that is well stays silent. */
+  /** What the machine was to go down for, by its log; null: that does not tell. */
+  readonly logTarget: LogTail['target'];
+  /** The machine wrote its log for longer than an agent that is well stays silent, and no longer than one that hangs is let live. */
   readonly agentFellSilent: boolean;
-  /** The agent died over an armed watchdog, and none had taken it up when that was due to fire. */
+  /** The machine wrote its log for longer than it lives after an agent that hangs: the notes were not kept. */
+  readonly notesUnkept: boolean;
+  /** The agent ended or died over an armed watchdog, and none had taken it up when that was due to fire. */
   readonly leftCounting: boolean;
+  /** The machine was back soon after it was left so. */
+  readonly leftBackSoon: boolean;
   /** The machine was gone before the lease that it held at the last sign of life can have ended: it has not self-fenced. */
   readonly leaseOutlasted: boolean;
   /** The machine wrote its log for long after the agent had ended for its shutdown. */
@@ -40,6 +54,8 @@ export interface ResetFacts {
 const slackMs = 10_000;
 /** Longer than a machine takes to go down once the agent has ended. */
 const goingDownMs = 300_000;
+/** Longer than a firmware takes from a reset to the start of the kernel. */
+const firmwareMs = 600_000;
 
 export function found<T>(finding: Finding<T>): T | null {
   return 'found' in finding ? finding.found : null;
@@ -63,44 +79,77 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
   const panic = panicOf(evidence, notes);
   const ending = notes?.ending ?? null;
   const isDown = ending?.doneMs != null;
+  const bootedMs = areClocksAtOdds ? null : evidence.bootedMs;
+  const isBackSoonAfter = (ms: number | null) => ms !== null && bootedMs !== null && bootedMs <= ms + firmwareMs;
+  // Clocks that contradict each other bound nothing.
+  const goneByMs = areClocksAtOdds ? Number.POSITIVE_INFINITY : endedByMs;
+  const lapsed = notes === null ? null : lapsedTrouble(notes, goneByMs, logMs);
+  const lapsedByMs = lapsed === null || notes === null ? null : latestLifeMs(lapsed.dueMs, notes);
+  const silentMs = notes === null || isDown || logMs === null ? 0 : logMs - notes.aliveMs;
+  const notesUnkept = notes?.armed === true && silentMs > hungLifeMs(notes);
+  const leftMs = notes === null ? null : leftCountingMs(notes, log?.unheld?.atMs ?? null, logMs);
+  const causedReset = watchdog?.causedReset ?? null;
+  const staleWord = causedReset === true && evidence.saidBefore && watchdog?.emulated === false;
   return {
     notes,
     armed: notes?.armed ?? false,
     ending,
-    lapsed: notes === null ? null : lapsedTrouble(notes, areClocksAtOdds ? evidence.foundMs : endedByMs, logMs),
+    lapsed,
+    lapseUnseenMs: lapsed === null || notes === null ? 0 : Math.max(0, lapsed.dueMs - notes.aliveMs),
+    lapseBackSoon: isBackSoonAfter(lapsedByMs),
     panic: log?.panic != null ? 'dated' : panic === null ? null : panic.atMs === null ? 'undated' : 'dated',
     panicLine: log?.panic ?? panic?.line ?? '',
     validated: evidence.validation !== null,
-    causedReset: watchdog?.causedReset ?? null,
+    causedReset,
+    fired: causedReset === true && !staleWord,
+    staleWord,
     emulated: watchdog?.emulated ?? false,
-    logOrderly: log?.orderly ?? false,
-    agentFellSilent: notes !== null && !isDown && logMs !== null && logMs - notes.aliveMs > notes.stampMs + slackMs,
-    leftCounting: notes !== null && isLeftCounting(notes, log?.unheld?.atMs ?? null, logMs),
-    leaseOutlasted: outlasted(evidence, notes, areClocksAtOdds ? Number.POSITIVE_INFINITY : endedByMs),
+    logOrderly: log?.orderly === true && !outlivedLog(notes, log),
+    logTarget: log?.target ?? null,
+    agentFellSilent: notes !== null && silentMs > notes.stampMs + slackMs && !notesUnkept,
+    notesUnkept,
+    leftCounting: leftMs !== null,
+    leftBackSoon: isBackSoonAfter(leftMs),
+    leaseOutlasted: outlasted(notes, goneByMs),
     stayedUp: isDown && logMs !== null && logMs - (ending?.doneMs ?? 0) > goingDownMs,
     released: wentAfterRelease(found(evidence.peers)?.releasedMs ?? null, notes),
     lastSeenMs,
-    bootedMs: areClocksAtOdds ? null : evidence.bootedMs,
+    bootedMs,
     dumpsSeen: found(evidence.dumps) !== null,
     allAsked: watchdog?.causedReset === false && found(evidence.dumps) !== null && log !== null,
   };
 }
 
+/** How long a machine lives at most after its pets were due to end. */
+function latestLifeMs(dueMs: number, { effectiveMs }: BootNotes): number {
+  return dueMs + afterLeaseMs(effectiveMs) + slackMs;
+}
+
+/** How long after its last notes a machine lives at most whose agent hangs. */
+function hungLifeMs(notes: BootNotes): number {
+  return latestLifeMs(notes.stampMs + notes.leaseMs, notes);
+}
+
 /** An agent that is started again writes its notes again; a machine that lives on was petted by somebody. */
-function isLeftCounting({ armed, aliveMs, effectiveMs }: BootNotes, unheldMs: number | null, logMs: number | null) {
-  if (!armed || unheldMs === null || unheldMs < aliveMs) return false;
-  return (logMs ?? unheldMs) <= unheldMs + effectiveMs + slackMs;
+function leftCountingMs(notes: BootNotes, unheldMs: number | null, logMs: number | null): number | null {
+  const { armed, aliveMs, effectiveMs, ending } = notes;
+  const endedMs = ending?.kind === 'agent' ? ending.doneMs : null;
+  const leftMs = endedMs ?? (unheldMs === null || unheldMs < aliveMs ? null : unheldMs);
+  if (!armed || leftMs === null) return null;
+  return (logMs ?? leftMs) <= leftMs + effectiveMs + slackMs ? leftMs : null;
+}
+
+/** What ended was the log alone: the agent wrote for long after. */
+function outlivedLog(notes: BootNotes | null, { lastMs }: LogTail): boolean {
+  return notes !== null && lastMs !== null && notes.aliveMs - lastMs > goingDownMs;
 }
 
 /** Notes without trouble are of a lease that was renewed no longer ago than that. */
 const renewalLateMs = 2_500;
 
-/** Of two upper bounds of the machine's end, one is by another node's clock. */
-function outlasted({ peers }: ResetEvidence, notes: BootNotes | null, endedByMs: number): boolean {
-  if (notes === null) return false;
-  const lostMs = found(peers)?.lostMs ?? Number.POSITIVE_INFINITY;
-  const goneMs = Math.min(endedByMs, lostMs + slackMs);
-  return goneMs < (notes.trouble?.dueMs ?? notes.aliveMs + notes.leaseMs - renewalLateMs);
+/** That the others lost sight of it bounds nothing: one that is cut off lives on until its lease ends. */
+function outlasted(notes: BootNotes | null, endedByMs: number): boolean {
+  return notes !== null && endedByMs < (notes.trouble?.dueMs ?? notes.aliveMs + notes.leaseMs - renewalLateMs);
 }
 
 /** A node that has told the others, and lives on for long, did not go down then. */
@@ -109,10 +158,10 @@ function wentAfterRelease(releasedMs: number | null, notes: BootNotes | null): b
 }
 
 /** A machine that booted before its lease had ended, or that lived on long after, was not reset for it. */
-function lapsedTrouble({ trouble, effectiveMs }: BootNotes, endMs: number, logMs: number | null): Trouble | null {
+function lapsedTrouble(notes: BootNotes, endMs: number, logMs: number | null): Trouble | null {
+  const { trouble } = notes;
   if (trouble === null || trouble.dueMs > endMs) return null;
-  const latestMs = trouble.dueMs + afterLeaseMs(effectiveMs) + slackMs;
-  return logMs !== null && logMs > latestMs ? null : trouble;
+  return logMs !== null && logMs > latestLifeMs(trouble.dueMs, notes) ? null : trouble;
 }
 
 /** A dump older than the agent's last sign of life is of something that the machine has outlived. */
@@ -122,7 +171,8 @@ function panicOf(evidence: ResetEvidence, notes: BootNotes | null): Dump | null 
   const dated = panics.find(
     ({ atMs }) => atMs !== null && sinceMs !== null && atMs >= sinceMs && atMs <= evidence.foundMs,
   );
-  if (dated !== undefined) return dated;
+  // It may as well be of the boot in between.
+  if (dated !== undefined) return evidence.bootedMs === null ? { ...dated, atMs: null } : dated;
   const undated = panics.find(({ atMs }) => atMs === null || sinceMs === null);
   return undated === undefined ? null : { ...undated, atMs: null };
 }

@@ -9,6 +9,7 @@ import {
   type TroubleCause,
 } from './reset-record.js';
 import { causeWords, instant } from './reset-sentences.js';
+import { stampMs, troubledStampMs } from './reset-times.js';
 
 /** The record ahead of a reset, made from what the agent is at a moment; and what the others decided afterwards. */
 
@@ -36,10 +37,6 @@ export interface KeeperPicture {
   readonly petError: string | null;
 }
 
-/** Rarely enough for any disk, often enough to tell when a machine went. */
-export const stampMs = 30_000;
-/** While the lease runs out; that is never for long. */
-export const troubledStampMs = 2_000;
 /** Longer than any pause of a loop that is well. */
 const stalledFromMs = 2_500;
 

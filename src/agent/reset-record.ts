@@ -107,6 +107,8 @@ export interface LogTail {
   readonly lastMs: number | null;
   /** It ends as the log of a machine does that goes down in order. */
   readonly orderly: boolean;
+  /** What it went down for; null: the log does not tell. */
+  readonly target: 'reboot' | 'poweroff' | null;
   /** What the kernel said of a panic; null: nothing. */
   readonly panic: string | null;
   /** The kernel's last word that a watchdog has lost its holder and goes on counting; null: it said no such thing. */
@@ -137,6 +139,8 @@ export interface ResetEvidence {
   readonly bootedMs: number | null;
   readonly notes: Finding<BootNotes>;
   readonly watchdog: Finding<WatchdogWord>;
+  /** At the last boot at which that watchdog could tell, it said too that it had caused the reset before. */
+  readonly saidBefore: boolean;
   /** That ended that boot; null: none is known to have. */
   readonly validation: ValidatedReset | null;
   readonly dumps: Finding<readonly Dump[]>;

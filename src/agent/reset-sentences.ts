@@ -74,7 +74,7 @@ export function sentencesOf(evidence: ResetEvidence, facts: ResetFacts): readonl
   ];
 }
 
-function agentSays(evidence: ResetEvidence, { lapsed, agentFellSilent }: ResetFacts): readonly string[] {
+function agentSays(evidence: ResetEvidence, { lapsed, agentFellSilent, notesUnkept }: ResetFacts): readonly string[] {
   if ('missing' in evidence.notes)
     return [`the agent of that boot has left nothing: ${oneLine(evidence.notes.missing)}`];
   const notes = notesOf(evidence);
@@ -82,7 +82,16 @@ function agentSays(evidence: ResetEvidence, { lapsed, agentFellSilent }: ResetFa
   const silent = agentFellSilent
     ? [`the agent was silent from then on, though it writes every ${seconds(notes.stampMs)} while it is well`]
     : [];
-  return [aliveSentence(notes), ...troubleSays(notes.trouble, lapsed), ...endingSays(notes.ending), ...silent];
+  const unkept = notesUnkept
+    ? ['its notes were not kept to the end: the log goes on for longer than a machine lives whose agent hangs']
+    : [];
+  return [
+    aliveSentence(notes),
+    ...troubleSays(notes.trouble, lapsed),
+    ...endingSays(notes.ending),
+    ...silent,
+    ...unkept,
+  ];
 }
 
 function aliveSentence({ aliveMs, armed, trouble, ending }: BootNotes): string {
@@ -112,13 +121,17 @@ function endingSays(ending: Ending | null): readonly string[] {
   return [`${what} at ${instant(ending.sinceMs)}, and ${done}`];
 }
 
-function watchdogSays({ watchdog }: ResetEvidence): string {
+function watchdogSays({ watchdog, saidBefore }: ResetEvidence): string {
   if ('missing' in watchdog) return `the watchdog cannot tell whether it has fired: ${oneLine(watchdog.missing)}`;
   const { device, emulated, causedReset } = watchdog.found;
   const name = `${oneLine(device)}${emulated ? ' (emulated)' : ''}`;
   if (causedReset === null) return `${name} does not tell whether it has fired`;
+  const before =
+    saidBefore && !emulated
+      ? ', but it said so before that boot, too, and nothing shows that this was cleared since'
+      : '';
   return causedReset
-    ? `${name} says that it has caused the last reset`
+    ? `${name} says that it has caused the last reset${before}`
     : `${name} does not say that it has caused the last reset; not every driver would`;
 }
 

@@ -9,8 +9,12 @@ import {
   type Verdict,
 } from './reset-record.js';
 import { causeWords, instant, sentencesOf, verdictWords } from './reset-sentences.js';
+import { troubledNotesMs } from './reset-times.js';
 
-/** From evidence to verdict. The first row that fits is it; what else fits stands in its alternatives. */
+/**
+ * From evidence to verdict. The first row that fits is it; what else fits stands in its alternatives, and with one of
+ * those nothing is certain.
+ */
 interface Row {
   readonly when: (facts: ResetFacts) => boolean;
   readonly verdict: (facts: ResetFacts) => Verdict;
@@ -24,7 +28,7 @@ const rows: readonly Row[] = [
     // The kernel's own word.
     when: ({ panic }) => panic !== null,
     verdict: () => 'kernel-panic',
-    certainty: ({ panic }) => (panic === 'dated' ? 'certain' : 'likely'),
+    certainty: () => 'certain',
     alternatives: (facts) => (facts.panic === 'dated' ? [] : [oldDump(facts)]),
   },
   {
@@ -32,58 +36,62 @@ const rows: readonly Row[] = [
     verdict: () => 'watchdog-fired',
     cause: () => 'validation',
     certainty: () => 'certain',
-    alternatives: () => [],
+    alternatives: (facts) => unfired(facts, 'power may have failed just when the reset was due'),
   },
   {
     // The agent has ended for a shutdown of this machine.
     when: wentDown,
     verdict: orderly,
-    certainty: (facts) => {
-      if (facts.stayedUp) return 'open';
-      return facts.logOrderly && facts.causedReset !== true ? 'certain' : 'likely';
-    },
-    alternatives: (facts) =>
-      (facts.logOrderly ? [] : [powerLoss('it may have lost power after the agent had ended')]).concat(
-        hungShutdown(facts),
-      ),
+    certainty: ({ stayedUp }) => (stayedUp ? 'open' : 'certain'),
+    alternatives: (facts) => [
+      ...(facts.logOrderly ? [] : [powerLoss('it may have lost power after the agent had ended')]),
+      ...otherEnd(facts),
+      ...hungShutdown(facts),
+    ],
   },
   {
     when: ({ logOrderly }) => logOrderly,
     verdict: orderly,
-    certainty: (facts) =>
-      facts.lapsed === null && facts.causedReset !== true && !isUnended(facts) ? 'certain' : 'likely',
-    alternatives: (facts) => [...unended(facts), ...hungShutdown(facts), ...whileGoingDown(facts)],
+    certainty: () => 'certain',
+    alternatives: (facts) => [...otherEnd(facts), ...unended(facts), ...hungShutdown(facts), ...whileGoingDown(facts)],
   },
   {
-    when: ({ released, causedReset }) => released && causedReset !== true,
+    when: ({ released, fired }) => released && !fired,
     verdict: orderly,
     certainty: () => 'likely',
-    alternatives: () => [powerLoss('it may have lost power after it had told the others that it goes down')],
+    alternatives: (facts) => [
+      powerLoss('it may have lost power after it had told the others that it goes down'),
+      ...otherEnd(facts),
+    ],
   },
   {
     when: ({ lapsed }) => lapsed !== null,
     verdict: ({ lapsed }) => (lapsed?.cause === 'pets-failed' ? 'watchdog-fired' : 'self-fenced'),
     cause: ({ lapsed }) => lapsed?.cause ?? null,
-    certainty: ({ causedReset }) => (causedReset === true ? 'certain' : 'likely'),
-    alternatives: (facts) => (facts.causedReset === true ? [] : [beforeTheEnd(facts)]),
+    certainty: () => 'certain',
+    alternatives: (facts) => [
+      ...unfired(facts, `power may have failed ${beforeTheEnd(facts)}`),
+      ...hungBeforeTheEnd(facts),
+    ],
   },
   {
     // Nobody pets for an agent that was ended over what runs.
-    when: ({ armed, ending, leftCounting }) =>
-      leftCounting || (armed && ending?.kind === 'agent' && ending.doneMs !== null),
+    when: ({ leftCounting }) => leftCounting,
     verdict: () => 'watchdog-fired',
     cause: () => 'agent-ended',
-    certainty: ({ causedReset }) => (causedReset === true ? 'certain' : causedReset === null ? 'likely' : 'open'),
-    alternatives: (facts) =>
-      facts.causedReset === true ? [] : [powerLoss('the watchdog does not say that it has fired'), unmarkedReboot],
+    certainty: ({ causedReset }) => (causedReset === false ? 'open' : 'certain'),
+    alternatives: (facts) => [
+      ...unfired(facts, 'power may have failed after the agent had ended'),
+      ...(facts.fired ? [] : [unmarkedReboot]),
+      ...(facts.fired && !facts.leftBackSoon ? [laterHang] : []),
+    ],
   },
   {
     when: ({ causedReset }) => causedReset === true,
     verdict: () => 'watchdog-fired',
     cause: standstillCause,
-    certainty: ({ armed, agentFellSilent, leaseOutlasted }) =>
-      armed && (agentFellSilent || leaseOutlasted) ? 'certain' : 'likely',
-    alternatives: (facts) => [...(facts.agentFellSilent ? [] : unkeptNotes(facts)), ...unseenPanic(facts)],
+    certainty: ({ armed }) => (armed ? 'certain' : 'likely'),
+    alternatives: (facts) => [...unfired(facts, 'power may have failed'), ...unkeptNotes(facts), ...unseenPanic(facts)],
   },
   {
     // The keeper's own reset leaves no trace in the device; the thread that notes a hang hung with the process.
@@ -121,8 +129,28 @@ function wentDown({ ending }: ResetFacts): boolean {
   return ending !== null && ending.kind !== 'agent' && ending.doneMs !== null;
 }
 
-function orderly({ ending }: ResetFacts): Verdict {
-  return ending?.kind === 'poweroff' ? 'orderly-poweroff' : 'orderly-reboot';
+type ShutdownKind = 'reboot' | 'poweroff' | null;
+
+function kindByAgent({ ending }: ResetFacts): ShutdownKind {
+  return ending === null || ending.kind === 'agent' ? null : ending.kind;
+}
+
+function kindByLog({ logOrderly, logTarget }: ResetFacts): ShutdownKind {
+  return logOrderly ? logTarget : null;
+}
+
+/** What systemd came to is later than what the agent was told. */
+function orderly(facts: ResetFacts): Verdict {
+  return (kindByLog(facts) ?? kindByAgent(facts)) === 'poweroff' ? 'orderly-poweroff' : 'orderly-reboot';
+}
+
+function otherEnd(facts: ResetFacts): readonly Alternative[] {
+  const byLog = kindByLog(facts);
+  const byAgent = kindByAgent(facts);
+  if (byLog === null && byAgent === null)
+    return [{ verdict: 'orderly-poweroff', why: 'nothing tells whether it was to boot again' }];
+  if (byLog === null || byAgent === null || byLog === byAgent) return [];
+  return [{ verdict: `orderly-${byAgent}`, why: `the agent was told that it was to be a ${byAgent}` }];
 }
 
 function standstillCause({ armed, notes, agentFellSilent }: ResetFacts): Cause | null {
@@ -142,16 +170,17 @@ const unmarkedReboot: Alternative = {
 
 function oldDump({ causedReset }: ResetFacts): Alternative {
   const other = causedReset === true ? 'watchdog-fired' : 'unknown';
-  return { verdict: other, why: 'the dump has no time that fits, and may be of an earlier boot' };
+  return { verdict: other, why: 'the dump has no time that fits, and may be of another boot' };
 }
 
 /** A shutdown that hangs is ended by whatever watchdog runs. */
-function hungShutdown({ causedReset, armed }: ResetFacts): readonly Alternative[] {
+function hungShutdown({ causedReset, armed, emulated }: ResetFacts): readonly Alternative[] {
   if (causedReset === true) {
     return [{ verdict: 'watchdog-fired', why: 'the watchdog says that it has fired: the shutdown may have hung' }];
   }
-  if (!armed || causedReset === false) return [];
-  return [{ verdict: 'watchdog-fired', why: 'the watchdog was left armed, and cannot tell whether it has fired' }];
+  if (!armed || (causedReset === false && emulated)) return [];
+  const why = `the watchdog was left armed, and ${causedReset === null ? 'cannot tell whether' : 'not every driver says that'} it has fired`;
+  return [{ verdict: 'watchdog-fired', why }];
 }
 
 /** A machine that goes down in order ends its agent first. */
@@ -168,11 +197,30 @@ function whileGoingDown({ lapsed }: ResetFacts): readonly Alternative[] {
   return [{ verdict: 'self-fenced', why: 'its lease was running out while it went down' }];
 }
 
-function beforeTheEnd({ lapsed, notes }: ResetFacts): Alternative {
-  const aliveMs = notes?.aliveMs ?? 0;
-  const restMs = Math.max(0, (lapsed?.dueMs ?? 0) - aliveMs);
-  const rest = restMs === 0 ? 'at that moment' : `in the last ${Math.ceil(restMs / 1_000)} s before`;
-  return powerLoss(`the watchdog does not say that it has fired, and power may have failed ${rest}`);
+function beforeTheEnd({ lapseUnseenMs }: ResetFacts): string {
+  return lapseUnseenMs === 0 ? 'at that moment' : `in the last ${Math.ceil(lapseUnseenMs / 1_000)} s before`;
+}
+
+/** The machine's own reset leaves no word in the watchdog: one that says that it has fired may speak of a hang. */
+function hungBeforeTheEnd(facts: ResetFacts): readonly Alternative[] {
+  if (facts.lapseUnseenMs > troubledNotesMs)
+    return [{ verdict: 'watchdog-fired', why: `the machine may have hung ${beforeTheEnd(facts)}` }];
+  return facts.fired && !facts.lapseBackSoon ? [laterHang] : [];
+}
+
+/** Some time without notes lies between them and the boot. */
+const laterHang: Alternative = {
+  verdict: 'watchdog-fired',
+  why: 'it is not known to have booted soon after, and may have lived on without notes until it hung',
+};
+
+/** What the watchdog's word leaves open; it may have none. */
+function unfired({ causedReset, fired, staleWord }: ResetFacts, why: string): readonly Alternative[] {
+  if (fired) return [];
+  const said = staleWord
+    ? 'the watchdog said that it had fired before that boot, too'
+    : `the watchdog ${causedReset === null ? 'cannot tell whether' : 'does not say that'} it has fired`;
+  return [powerLoss(`${said}, and ${why}`)];
 }
 
 function unreadWatchdog({ armed, causedReset, emulated }: ResetFacts): readonly Alternative[] {
@@ -200,14 +248,16 @@ export function judge(evidence: ResetEvidence): Judgement {
   const row = rows.find(({ when }) => when(facts)) ?? unknown;
   const verdict = row.verdict(facts);
   const cause = row.cause?.(facts) ?? null;
-  const certainty = row.certainty(facts);
+  const alternatives = row.alternatives(facts);
+  const claimed = row.certainty(facts);
+  const certainty = claimed === 'certain' && alternatives.length > 0 ? 'likely' : claimed;
   return {
     verdict,
     cause,
     certainty,
     summary: summaryOf(verdict, cause, certainty, facts),
     evidence: sentencesOf(evidence, facts).slice(0, resetLimits.sentences),
-    alternatives: row.alternatives(facts),
+    alternatives,
     expected: cause === 'validation' || verdict === 'orderly-reboot' || verdict === 'orderly-poweroff',
     lastSeenMs: facts.lastSeenMs,
   };

@@ -64,6 +64,7 @@ const logSchema = z.object({
   lines: z.array(z.object({ atMs: instant.nullable(), text })).max(resetLimits.logLines),
   lastMs: instant.nullable(),
   orderly: z.boolean(),
+  target: z.enum(['reboot', 'poweroff']).nullable().default(null),
   panic: text.nullable(),
   unheld: z.object({ atMs: instant.nullable(), text }).nullable().default(null),
 });
@@ -85,6 +86,7 @@ const recordSchema: z.ZodType<ResetRecord> = z.object({
     bootedMs: instant.nullable(),
     notes: finding(notesSchema),
     watchdog: finding(z.object({ device: text, emulated: z.boolean(), causedReset: z.boolean().nullable() })),
+    saidBefore: z.boolean().default(false),
     validation: z.object({ device: text, beganMs: instant }).nullable(),
     dumps: finding(z.array(dumpSchema).max(resetLimits.dumps)),
     log: finding(logSchema),

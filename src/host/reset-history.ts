@@ -138,11 +138,22 @@ export class ResetHistoryKeeper {
       bootedMs,
       notes,
       watchdog,
+      saidBefore: this.#saidBefore(watchdog),
       validation: this.#validationOf(endedBootId),
       dumps: missing,
       log: missing,
       peers,
     };
+  }
+
+  /** Hardware whose word is not cleared says the same after every reset. */
+  #saidBefore(watchdog: Finding<WatchdogWord>): boolean {
+    if ('missing' in watchdog) return false;
+    const words = this.#records.flatMap(({ evidence }) =>
+      evidence.bootId !== this.#boot.bootId && 'found' in evidence.watchdog ? [evidence.watchdog.found] : [],
+    );
+    const its = words.filter(({ device, causedReset }) => device === watchdog.found.device && causedReset !== null);
+    return its.at(-1)?.causedReset ?? false;
   }
 
   #validationOf(endedBootId: string | null): ValidatedReset | null {

@@ -2,15 +2,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Finding, type LogLine, type LogTail, oneLine, resetLimits } from '../agent/reset-record.js';
 import { readPart } from './bounded-file.js';
-import { type ProcessEnd, type ProcessOutput, type ProcessRequest, runProcess } from './ocf-process.js';
+import type { ProcessEnd, ProcessOutput, ProcessRequest } from './ocf-process.js';
 import { isPanic } from './reset-dumps.js';
 
 /** The last lines of the log of a boot that has ended: from the journal, or from a file where there is none. */
 
 /** Runs a program; never rejects. */
 export type RunProgram = (request: ProcessRequest) => Promise<ProcessEnd & ProcessOutput>;
-
-export const runJournalctl: RunProgram = runProcess;
 
 const files = ['/var/log/syslog', '/var/log/messages', '/var/log/kern.log'] as const;
 const keepBytes = 256 * 1024;
@@ -22,7 +20,12 @@ const journalMs = 20_000;
 /** SD_MESSAGE_JOURNAL_STOP and SD_MESSAGE_JOURNAL_START of sd-messages.h. */
 const journalStop = 'd93fb3c9c24d451a97cea615ce59c00b';
 const journalStart = 'f77379a8490b408bbe5f6940505a777b';
-const goingDown = /\b(reboot|poweroff|halt|kexec|shutdown)\.target\b|System (Reboot|Power Off|Halt|Shutdown)/;
+/** Targets of systemd, which it reaches as the machine goes down; the last one tells what for. */
+const targets: readonly (readonly [LogTail['target'], RegExp])[] = [
+  ['reboot', /\b(reboot|kexec)\.target\b|System Reboot/],
+  ['poweroff', /\b(poweroff|halt)\.target\b|System (Power Off|Halt)/],
+  [null, /\bshutdown\.target\b|System Shutdown/],
+];
 
 /** Of the kernel's watchdog core, and of the drivers that make their device without it (Linux 6.1). */
 const unheld =
@@ -106,7 +109,7 @@ function tailOf(entries: readonly JournalEntry[]): LogTail {
     source: 'journal',
     lines: lines.slice(-resetLimits.logLines),
     lastMs: lines.at(-1)?.atMs ?? null,
-    orderly: endsInOrder(entries),
+    ...endOf(entries),
     panic: panic < 0 ? null : (lines[panic]?.text ?? ''),
     unheld:
       lines[entries.findLastIndex((entry) => entry._TRANSPORT === 'kernel' && unheld.test(messageOf(entry)))] ?? null,
@@ -114,13 +117,20 @@ function tailOf(entries: readonly JournalEntry[]): LogTail {
 }
 
 /** Journald was stopped and not started again; or systemd itself had come to the target that ends the machine. */
-function endsInOrder(entries: readonly JournalEntry[]): boolean {
-  const stopped = entries.findLastIndex((entry) => entry.MESSAGE_ID === journalStop && entry._TRANSPORT === 'driver');
-  const started = entries.findLastIndex((entry) => entry.MESSAGE_ID === journalStart && entry._TRANSPORT === 'driver');
-  if (stopped > started) return true;
-  return entries.some(
-    (entry) => entry._PID === '1' && /^Reached target/.test(messageOf(entry)) && goingDown.test(messageOf(entry)),
-  );
+function endOf(entries: readonly JournalEntry[]): Pick<LogTail, 'orderly' | 'target'> {
+  const isOfJournald = (id: string) => (entry: JournalEntry) =>
+    entry.MESSAGE_ID === id && entry._TRANSPORT === 'driver';
+  // What stands before a start of journald was outlived: it, or all of user space, was only restarted.
+  const last = entries.slice(entries.findLastIndex(isOfJournald(journalStart)) + 1);
+  const reached = last.flatMap((entry) => {
+    if (entry._PID !== '1' || !/^Reached target/.test(messageOf(entry))) return [];
+    const its = targets.find(([, words]) => words.test(messageOf(entry)));
+    return its === undefined ? [] : [its[0]];
+  });
+  return {
+    orderly: reached.length > 0 || last.some(isOfJournald(journalStop)),
+    target: reached.findLast((target) => target !== null) ?? null,
+  };
 }
 
 /** Binary messages are arrays of bytes, long ones null. */
@@ -157,7 +167,7 @@ export async function readLogFile(root: string, nowMs: number): Promise<Finding<
 function fileTail(source: string, all: readonly string[], nowMs: number): LogTail {
   const lines = all.map((text) => ({ atMs: timeIn(text, nowMs), text: oneLine(text) }));
   const lastMs = lines.findLast(({ atMs }) => atMs !== null)?.atMs ?? null;
-  return { source, lines, lastMs, orderly: false, panic: null, unheld: null };
+  return { source, lines, lastMs, orderly: false, target: null, panic: null, unheld: null };
 }
 
 /** Of a line of syslog: as ISO 8601, or without a year, in local time. */

@@ -1,5 +1,6 @@
 import { areNews, bootNotesOf, type KeeperPicture, peersViewOf } from '../agent/reset-notes.js';
 import type { BootNotes, Ending } from '../agent/reset-record.js';
+import { lookMs } from '../agent/reset-times.js';
 import type { NodeState } from '../core/node-state.js';
 import type { HangWitness } from './hang-witness.js';
 import type { ResetHistoryKeeper } from './reset-history.js';
@@ -21,9 +22,6 @@ export interface ResetWatchOptions {
   readonly witness: Pick<HangWitness, 'tell'> | null;
   readonly log: { warn(detail: object, text: string): void };
 }
-
-/** How often the agent is looked at; only what is new is written. */
-const lookMs = 1_000;
 
 /**
  * Keeps the notes of this boot: the record ahead of a reset. One write at a time and nobody waits for it: a disk that
