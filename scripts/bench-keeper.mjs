@@ -1,7 +1,5 @@
 #!/usr/bin/env node
-// How late the keeper pets under load, what it costs and whether it allocates: npm run bench:keeper -- [--minutes M]
-// [--only LOAD,...] [--json]. Ten minutes a load unless told. The watchdog is emulated; the keeper's thread is the real one.
-// Exits with 1 when a run missed an aim, a pet failed or the keeper allocated, with 2 when a run says nothing.
+// How late the keeper pets under load, what it costs and whether it allocates: npm run bench:keeper -- --help.
 import { fork, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -22,6 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { serverLimits } from '../dist/src/api/limits.js';
+import { heads, legend, lines } from './bench-keeper.d/table.mjs';
 
 const here = (name) => fileURLToPath(new URL(`./bench-keeper.d/${name}`, import.meta.url));
 const emulatorProgram = fileURLToPath(new URL('../build/Release/watchdog-emulator', import.meta.url));
@@ -278,64 +277,68 @@ function figures(before, after) {
   };
 }
 
-function verdictOn({ held, realtime }) {
-  if (held === null) return 'no SCHED_FIFO';
-  if (held) return 'held';
-  return realtime ? 'MISSED' : 'MISSED: the keeper has no SCHED_FIFO';
-}
+const usage = `usage: npm run bench:keeper -- [--minutes M] [--only LOAD,...] [--json]
 
-/** The columns after those of lateness, and how wide they are. */
-const columns = { pets: 9, missed: 8, 'wakeups/s': 11, 'CPU %': 8, allocations: 13, elsewhere: 11, 'machine max': 13 };
+How late the keeper pets under load, what that costs and whether it allocates. The watchdog is emulated; the keeper's
+thread is the real one. Exits with 1 when a run missed an aim, a pet failed or the keeper allocated, with 2 when a run
+says nothing.
+  --minutes M   of each load, 0.01 to 50 (10)
+  --only LOAD   only these: ${Object.keys(loads).join(', ')}
+  --json        every figure, at the end`;
 
-function row(cells) {
-  return Object.values(columns)
-    .map((width, index) => cells[index].padStart(width))
-    .join('');
-}
-
-function print(run) {
-  const ms = (value) => `${value.toFixed(3)} ms`;
-  const late = ({ p50Ms, p999Ms, maxMs }) => [p50Ms, p999Ms, maxMs].map((value) => ms(value).padStart(12)).join('');
-  const rest = row([
-    ...[run.pets, run.missed].map(String),
-    ...[run.wakeupsPerS.toFixed(1), run.cpuPercent.toFixed(2)],
-    ...[run.allocations, run.allocationsElsewhere].map(String),
-    run.machineMaxMs === null ? '' : ms(run.machineMaxMs),
-  ]);
-  process.stdout.write(`${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${rest}  ${verdictOn(run)}\n`);
-  if (run.clients !== undefined) {
-    const { asking, keptLeast, keptMost } = run.clients;
-    process.stdout.write(
-      `${''.padEnd(12)}${asking} clients asked, the socket kept ${keptLeast} to ${keptMost} of them at a time\n`,
-    );
+/** Node's own sentences go on for three lines. */
+function readOptions(options) {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new Error(`${error.message.split(/\.?\n|\. /)[0]}: see --help`);
   }
 }
 
 function parseArguments() {
-  const options = { minutes: { type: 'string', default: '10' }, only: { type: 'string' }, json: { type: 'boolean' } };
-  const { values } = parseArgs({ options });
-  const minutes = Number(values.minutes);
+  const type = { string: { type: 'string' }, boolean: { type: 'boolean' } };
+  const options = { minutes: type.string, only: type.string, json: type.boolean, help: type.boolean };
+  const values = readOptions(options);
+  const minutes = Number(values.minutes ?? 10);
   // The petter's lease lasts an hour.
-  if (!(minutes > 0 && minutes <= 50)) throw new Error(`--minutes is '${values.minutes}', not from 0.01 to 50`);
+  if (!(minutes >= 0.01 && minutes <= 50)) throw new Error(`--minutes is '${values.minutes}', not from 0.01 to 50`);
   const names = values.only?.split(',') ?? Object.keys(loads);
   const unknown = names.find((name) => !Object.hasOwn(loads, name));
   if (unknown !== undefined) {
     throw new Error(`--only names '${unknown}', which is no load: they are ${Object.keys(loads).join(', ')}`);
   }
-  return { minutes, names, json: values.json === true };
+  return { minutes, names, json: values.json === true, help: values.help === true };
+}
+
+/** On a terminal, in the line where the figures are going to be; the function returned ends that. */
+function showProgress(load, minutes, isWanted) {
+  if (!isWanted || !process.stderr.isTTY) return () => undefined;
+  const startMs = performance.now();
+  const show = () => {
+    const leftS = Math.max(0, Math.ceil(minutes * 60 - (performance.now() - startMs) / 1_000));
+    process.stderr.write(`\r${load} ... ${leftS} s \x1b[K`);
+  };
+  show();
+  const timer = setInterval(show, 1_000);
+  return () => {
+    clearInterval(timer);
+    process.stderr.write('\r\x1b[K');
+  };
 }
 
 async function main() {
-  const { minutes, names, json } = parseArguments();
+  const { minutes, names, json, help } = parseArguments();
+  const print = (text) => process.stdout.write(`${text}\n`);
+  if (help) {
+    print(usage);
+    return 0;
+  }
   const machine = `${cpus()[0]?.model} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
-  const late = `${'p50'.padStart(12)}${'p99.9'.padStart(12)}${'max'.padStart(12)}`;
-  const above = `${''.padEnd(12)}${'late to begin'.padStart(36)}${'late to end (emulator)'.padStart(36)}\n`;
-  const heads = `${above}${'load'.padEnd(12)}${late}${late}${row(Object.keys(columns))}\n`;
-  if (!json) process.stdout.write(`${machine}; a pet each ${petIntervalMs} ms, ${minutes} min a load\n${heads}`);
+  if (!json) print(`${machine}; a pet each ${petIntervalMs} ms, ${minutes} min a load\n${legend(aims)}\n\n${heads()}`);
   dropAbandoned();
   const runs = [];
   for (const name of names) {
-    if (!json && process.stderr.isTTY) process.stderr.write(`${name} ...\r`);
+    const endProgress = showProgress(name, minutes, !json);
     const run = new Run();
     const stop = () => {
       run.end();
@@ -344,13 +347,14 @@ async function main() {
     for (const signal of endingSignals) process.once(signal, stop);
     try {
       runs.push(await run.measure(name, minutes));
-      if (!json) print(runs.at(-1));
     } finally {
       for (const signal of endingSignals) process.off(signal, stop);
       run.end();
+      endProgress();
     }
+    if (!json) print(lines(runs.at(-1)));
   }
-  if (json) process.stdout.write(`${JSON.stringify({ machine, minutes, petIntervalMs, runs }, null, 2)}\n`);
+  if (json) print(JSON.stringify({ machine, minutes, petIntervalMs, runs }, null, 2));
   return runs.some(({ held, failedPets, allocations }) => held === false || failedPets + allocations > 0) ? 1 : 0;
 }
 
