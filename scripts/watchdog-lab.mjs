@@ -1,16 +1,15 @@
 #!/usr/bin/env node
 // Real watchdogs of the kernel in QEMU guests, and the real agent that pets them: `npm run watchdog-lab -- --help`.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chooseAccelerator } from './qemu/accelerator.mjs';
 import { parseArguments, usage } from './qemu/arguments.mjs';
 import { cases } from './qemu/cases.mjs';
 import { runCluster } from './qemu/cluster-part.mjs';
+import { run, UnfitMachine } from './qemu/command.mjs';
 import { runDrivers } from './qemu/driver-part.mjs';
 import { drivers, neverResets } from './qemu/drivers.mjs';
 import { prepareImages } from './qemu/images.mjs';
-import { installMissing } from './qemu/packages.mjs';
 import {
   accuracyText,
   clusterProgress,
@@ -24,40 +23,47 @@ import { runValidation } from './qemu/validate-part.mjs';
 import { Workshop } from './qemu/workshop.mjs';
 
 const setup = fileURLToPath(new URL('setup', import.meta.url));
+/** npm's modules over a slow network, and the addon. */
+const setupMs = 1_800_000;
 /** Nothing was tried: this machine cannot have the guests. As automake's and meson's tests say that they were skipped. */
 const skipped = 77;
-/** The whole lab; whatever hangs, it ends. */
-const limitMs = 3 * 3_600_000;
 const known = { drivers: [...drivers, neverResets].map(({ name }) => name), cases: cases.map(({ name }) => name) };
+
+/** How each part is run, and how its results are told: one as it comes, and all of them. */
+const parts = {
+  drivers: {
+    measure: runDrivers,
+    line: progress,
+    table: (results) => `${driverTable(results)}\n\n${accuracyText(results)}`,
+  },
+  validate: { measure: runValidation, line: validationProgress, table: validationTable },
+  cluster: { measure: runCluster, line: clusterProgress, table: clusterTable },
+};
 
 function readArguments() {
   try {
     return parseArguments(process.argv.slice(2), known);
   } catch (error) {
-    process.stderr.write(`watchdog-lab: ${error.message}\n`);
-    process.exit(2);
+    return fail(error.message, 2);
   }
 }
 
-function say(sentence) {
-  process.stdout.write(`watchdog-lab: ${sentence}\n`);
+function print(line) {
+  process.stdout.write(`${line}\n`);
 }
 
-function fail(sentence, code = 1) {
+function say(sentence) {
+  print(`watchdog-lab: ${sentence}`);
+}
+
+function fail(sentence, code) {
   process.stderr.write(`watchdog-lab: ${sentence}\n`);
   process.exit(code);
 }
 
-/** Downloads, installs and builds what the guests are made of. */
-async function prepare() {
-  if (process.arch !== 'x64') throw new Error(`the guests are x86-64 machines, and this is ${process.arch}`);
-  installMissing(say);
-  return prepareImages(say);
-}
-
-/** Nothing is left behind, however the lab ends. */
-function closeAtTheEnd(workshop) {
-  process.on('exit', () => workshop.close());
+/** Nothing is left behind, however the lab ends; and whatever hangs, it ends. */
+function watchOver(lab) {
+  process.on('exit', () => lab.workshop?.close());
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -65,44 +71,63 @@ function closeAtTheEnd(workshop) {
   ]) {
     process.on(signal, () => process.exit(code));
   }
-  setTimeout(() => fail(`not done within ${limitMs / 60_000} minutes`), limitMs).unref();
+  const { limitMs } = lab.options;
+  setTimeout(() => end(lab, new Error(`not done within ${limitMs / 60_000} minutes`)), limitMs);
+  process.on('uncaughtException', (error) => end(lab, error));
+}
+
+async function measure(lab) {
+  const { options, results } = lab;
+  await run(setup, [], { limitMs: setupMs, isShown: true });
+  const images = await prepareImages(say);
+  const { accel, why } = await chooseAccelerator(options.accel, images);
+  say(`guests run with ${accel.toUpperCase()}: ${why}`);
+  lab.accel = accel;
+  lab.workshop = new Workshop(images, accel);
+  for (const name of options.parts) {
+    const tell = (result) => {
+      results[name].push(result);
+      print(parts[name].line(result));
+    };
+    results[name] = await parts[name].measure(options, lab.workshop, tell);
+  }
+}
+
+/** Tells what was measured, all of it or until `error`, and ends the lab. */
+function end({ options, startedMs, results, accel, workshop }, error) {
+  if (error instanceof UnfitMachine) fail(`there can be no guests here: ${error.message}`, skipped);
+  const all = Object.values(results).flat();
+  const failed = all.filter(({ failures }) => failures.length > 0).length;
+  const tookMs = Math.round(performance.now() - startedMs);
+  for (const [name, { table }] of Object.entries(parts)) {
+    if (results[name].length > 0) print(`\n${table(results[name])}`);
+  }
+  print(`\n${summary(all.length, failed, error)}, in ${Math.round(tookMs / 1_000)} s`);
+  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ accel, tookMs, ...results }, null, 2)}\n`);
+  const held = error === null && failed === 0 && all.length > 0;
+  const logs = options.keepLogs || !held ? (workshop?.saveLogs() ?? null) : null;
+  if (logs !== null) say(`logs: ${logs}`);
+  if (error !== null) fail(error.constructor === Error ? error.message : error.stack, 1);
+  process.exit(held ? 0 : 1);
+}
+
+function summary(runs, failed, error) {
+  if (runs === 0) return error === null ? 'nothing was run: no chosen part has what was chosen' : 'nothing was run';
+  const judged = failed > 0 ? `${failed} FAILED` : 'every expectation held';
+  return `${runs} runs: ${judged}${error === null ? '' : ' until the lab failed'}`;
 }
 
 async function main() {
   const options = readArguments();
   if (options === null)
-    return process.stdout.write(`${usage}\n\nDrivers: ${known.drivers.join(', ')}\nCases: ${known.cases.join(', ')}\n`);
-  if (process.getuid() !== 0) fail('this needs root, to install packages and to build the guests', skipped);
-  if (spawnSync(setup, { stdio: 'inherit' }).status !== 0) process.exit(1);
-  const startedMs = performance.now();
-  const images = await prepare().catch((error) => fail(`there can be no guests here: ${error.message}`, skipped));
-  const { accel, why } = await chooseAccelerator(options.accel, images);
-  say(`guests run with ${accel.toUpperCase()}: ${why}`);
-  const workshop = new Workshop(images, accel);
-  closeAtTheEnd(workshop);
-  const print = (line) => process.stdout.write(`${line}\n`);
-  const { parts } = options;
-  const results = {
-    drivers: parts.includes('drivers') ? await runDrivers(options, workshop, (each) => print(progress(each))) : [],
-    cluster: parts.includes('cluster')
-      ? await runCluster(options, workshop, (each) => print(clusterProgress(each)))
-      : [],
-    validate: parts.includes('validate')
-      ? await runValidation(options, workshop, (each) => print(validationProgress(each)))
-      : [],
-  };
-  const all = Object.values(results).flat();
-  const failed = all.filter(({ failures }) => failures.length > 0).length;
-  const tookMs = Math.round(performance.now() - startedMs);
-  if (results.drivers.length > 0) print(`\n${driverTable(results.drivers)}\n\n${accuracyText(results.drivers)}`);
-  if (results.validate.length > 0) print(`\n${validationTable(results.validate)}`);
-  if (results.cluster.length > 0) print(`\n${clusterTable(results.cluster)}`);
-  print(
-    `\n${all.length} runs in ${Math.round(tookMs / 1_000)} s: ${failed === 0 ? 'every expectation held' : `${failed} FAILED`}`,
+    return print(`${usage}\n\nDrivers: ${known.drivers.join(', ')}\nCases: ${known.cases.join(', ')}`);
+  const results = { drivers: [], cluster: [], validate: [] };
+  const lab = { options, results, startedMs: performance.now(), accel: null, workshop: null };
+  watchOver(lab);
+  await measure(lab).then(
+    () => end(lab, null),
+    (error) => end(lab, error),
   );
-  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ accel, tookMs, ...results }, null, 2)}\n`);
-  if (options.keepLogs || failed > 0) say(`logs: ${workshop.saveLogs()}`);
-  process.exit(failed === 0 && all.length > 0 ? 0 : 1);
 }
 
-await main().catch((error) => fail(error.message));
+await main();

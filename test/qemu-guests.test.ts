@@ -1,5 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +32,7 @@ const { nodeFiles }: { nodeFiles(node: object): readonly File[] } = await load('
 const { Cache }: { Cache: new (dir: string) => { get(kind: string, of: unknown, build: unknown): Promise<string> } } =
   await load('cache.mjs');
 const { Control } = await load('control.mjs');
+const { ownTemporaryDirectory }: { ownTemporaryDirectory(prefix: string): string } = await load('lock.mjs');
 const options: {
   parseArguments(argv: readonly string[], known: object): Record<string, unknown> | null;
   isChosen(only: readonly object[], driver: string, name: string): boolean;
@@ -91,10 +102,13 @@ t.test('what was interrupted while it was built is not there', async (t) => {
     throw new Error('no disk');
   };
   await t.rejects(cache.get('root', [1], failing), /no disk/);
+  t.same(readdirSync(dir), []);
+  mkdirSync(join(dir, 'root-0.new'));
   const first = await cache.get('root', [1], build);
   t.equal(await cache.get('root', [1], build), first);
   t.not(await cache.get('root', [2], build), first);
   t.equal(built, 2, 'once for each');
+  t.equal(readdirSync(dir).length, 2, 'and what was left halfway is gone');
 });
 
 t.test('commands are answered each by its own output, and none outlives a reset', async (t) => {
@@ -162,6 +176,36 @@ t.test('no guest outlives its lab, not even one that is killed', async (t) => {
   t.ok(await comesTrue(() => !existsSync(guest)));
 });
 
+t.test('what a killed lab has left is removed by the next, and nobody else is robbed', async (t) => {
+  const module = new URL('../../scripts/qemu/lock.mjs', import.meta.url).href;
+  const prefix = `qemu-own${process.pid}-`;
+  const program = `
+import { ownTemporaryDirectory } from ${JSON.stringify(module)};
+process.stdout.write(ownTemporaryDirectory(${JSON.stringify(prefix)}));
+setInterval(() => undefined, 1_000);
+`;
+  const lab = async () => {
+    const args = ['--input-type=module', '--eval', program];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.teardown(() => child.kill('SIGKILL'));
+    const [place] = await once(child.stdout, 'data');
+    return { child, place: String(place) };
+  };
+  const [killed, living] = [await lab(), await lab()];
+  t.teardown(() => rmSync(living.place, { recursive: true }));
+  writeFileSync(join(killed.place, 'disk'), 'x');
+  const logs = mkdtempSync(join(tmpdir(), `${prefix}logs-`));
+  t.teardown(() => rmSync(logs, { recursive: true }));
+  killed.child.kill('SIGKILL');
+  await once(killed.child, 'exit');
+  const own = ownTemporaryDirectory(prefix);
+  t.teardown(() => rmSync(own, { recursive: true }));
+  t.notOk(existsSync(killed.place));
+  t.ok(existsSync(living.place));
+  t.ok(existsSync(logs));
+  t.notOk(existsSync(join(own, '..', `new-${own.split('/').at(-1)}`)));
+});
+
 t.test('a guest that cannot be started is ended', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'qemu-refuses-'));
   t.teardown(() => rmSync(dir, { recursive: true }));
@@ -191,6 +235,9 @@ t.test('the command line', async (t) => {
   t.throws(() => parse('--only', 'hpwdt'), /'hpwdt', not one of softdog, itco/);
   t.throws(() => parse('--only', 'itco/sleep'), /'sleep', not one of agent-killed/);
   t.throws(() => parse('--times', '0'), /--times is '0'/);
+  const { limitMs } = parse('--times', '100') ?? {};
+  t.ok(Number(limitMs) > 100 * 2 * 91_000 + 180 * 60_000, 'a cut takes 91 s, and everything else its time');
+  t.ok(Number(parse()?.limitMs) < 4 * 3_600_000, 'it ends on the same day');
   t.throws(() => parse('--part', 'all'), /--part is 'all'/);
   t.ok(options.isChosen([{ driver: 'itco', case: null }], 'itco', 'agent-killed'));
   t.notOk(options.isChosen([{ driver: 'itco', case: null }], 'softdog', 'agent-killed'));

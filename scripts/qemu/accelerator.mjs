@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { run } from './command.mjs';
 
 /** An emulated processor needs 4 s for it, on a busy machine ten; KVM less than one. */
 const trialMs = 20_000;
@@ -15,15 +15,11 @@ export async function chooseAccelerator(wanted, images) {
   return { accel: 'tcg', why: `/dev/kvm is there, but did not boot the kernel within ${trialMs / 1_000} s` };
 }
 
-function boots({ vmlinux, loader }) {
+async function boots({ vmlinux, loader }) {
   const machine = ['-M', 'pc', '-accel', 'kvm', '-cpu', 'host', '-m', '256', '-nodefaults', '-display', 'none'];
   // The loader turns the trial off as soon as it runs.
   const kernel = ['-kernel', vmlinux, '-initrd', loader, '-append', 'console=ttyS0 quiet lab.trial'];
   const args = [...machine, ...kernel, '-serial', 'stdio', '-no-reboot'];
-  const options = { timeout: trialMs, killSignal: 'SIGKILL' };
-  return new Promise((resolve) => {
-    execFile('qemu-system-x86_64', args, options, (error, stdout) => {
-      resolve(error === null && stdout.includes('LAB loader runs'));
-    });
-  });
+  const printed = await run('qemu-system-x86_64', args, { limitMs: trialMs }).catch(() => '');
+  return printed.includes('LAB loader runs');
 }

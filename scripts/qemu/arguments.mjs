@@ -5,7 +5,7 @@ export const usage = `usage: npm run watchdog-lab -- [--short] [--part drivers,c
 
 Runs the real agent on real kernel watchdogs and real corosync in QEMU guests, and measures from outside when they are
 reset. Needs root and Debian 12 on x86-64; installs what is missing of QEMU and its tools, and keeps the guests' kernel
-and root in /var/cache/holdfast-qemu (or $HOLDFAST_QEMU_CACHE).
+and root in /var/cache/holdfast-qemu (or $HOLDFAST_QEMU_CACHE): remove it to get what Debian has now.
   --short       one driver, three cases, and one cut: what continuous integration can afford
   --part PART   drivers: every driver through every case; cluster: three guests, cut, panic, hang;
                 validate: the commands 'watchdog validate', interrupted too, and 'why' (all of them)
@@ -18,6 +18,10 @@ and root in /var/cache/holdfast-qemu (or $HOLDFAST_QEMU_CACHE).
 Exits with 0 only if every expectation held, with 77 if there can be no guests here, so that nothing was tried.`;
 
 const parts = ['drivers', 'cluster', 'validate'];
+
+/** What the lab may take besides its cuts, and each of those: twice and more of what an emulated processor needs. */
+const limitMinutes = 180;
+const cutMinutes = 5;
 
 /** Throws an Error with one sentence; null: help was asked for. `known`: the names of drivers, and of cases. */
 export function parseArguments(argv, known) {
@@ -38,11 +42,13 @@ export function parseArguments(argv, known) {
   const { values } = parseArgs({ args: [...argv], options });
   if (values.help) return null;
   const short = values.short ?? false;
+  const times = whole('--times', values.times ?? (short ? '1' : '10'), 1, 100);
   return {
     short,
     parts: chosenParts(values.part, short),
     only: split(values.only).map((name) => choice(name, known)),
-    times: whole('--times', values.times ?? (short ? '1' : '10'), 1, 100),
+    times,
+    limitMs: (limitMinutes + times * cutMinutes) * 60_000,
     guests: whole('--guests', values.guests ?? '2', 1, 8),
     accel: oneOf('--accel', values.accel ?? 'auto', ['auto', 'kvm', 'tcg']),
     json: values.json ?? null,

@@ -1,24 +1,25 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import { run } from './command.mjs';
 
 /** What was built before is kept; of each kind the last few, by when they were used. */
 const kept = 3;
-/** Nobody builds for so long: what is older and not whole was interrupted. */
-const interruptedMs = 24 * 3_600_000;
+const unfinished = '.new';
+/** What an ended lab had started may write for some seconds more. */
+const removal = { recursive: true, force: true, maxRetries: 15, retryDelay: 200 };
 
-/** What the guests are made of, outside the repository, each named after a hash of what it was made from. */
+/** What the guests are made of, each named after a hash of what it was made from. For one process at a time. */
 export class Cache {
   #dir;
 
-  constructor(dir = process.env.HOLDFAST_QEMU_CACHE ?? '/var/cache/holdfast-qemu') {
+  constructor(dir) {
     this.#dir = dir;
-    mkdirSync(dir, { recursive: true });
   }
 
   /**
    * The directory of `kind` for these ingredients; `build(directory)` fills it if it is not there. Filled beside its
-   * place and moved there when whole, so that what was interrupted is never taken for built.
+   * place and moved there when whole and on the disk, so that what was interrupted is never taken for built.
    */
   async get(kind, ingredients, build) {
     const hash = createHash('sha256').update(JSON.stringify(ingredients)).digest('hex').slice(0, 16);
@@ -31,28 +32,24 @@ export class Cache {
   }
 
   async #fill(place, build) {
-    const beside = mkdtempSync(`${place}.new-`);
+    const beside = `${place}${unfinished}`;
+    rmSync(beside, removal);
+    mkdirSync(beside);
     try {
       await build(beside);
+      await run('sync', ['--file-system', beside]);
       renameSync(beside, place);
-    } catch (error) {
-      // Another lab may have built the same meanwhile.
-      if (!existsSync(place)) throw error;
     } finally {
-      rmSync(beside, { recursive: true, force: true });
+      rmSync(beside, removal);
     }
   }
 
   #dropOld(kind) {
     const names = readdirSync(this.#dir).filter((name) => name.startsWith(`${kind}-`));
-    const places = names.map((name) => {
-      const path = join(this.#dir, name);
-      // Another lab may have moved or removed it meanwhile.
-      return { path, whole: !name.includes('.new-'), usedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
-    });
-    places.sort((a, b) => b.usedMs - a.usedMs);
-    const unused = places.filter(({ whole }) => whole).slice(kept);
-    const interrupted = places.filter(({ whole, usedMs }) => !whole && usedMs < Date.now() - interruptedMs);
-    for (const { path } of [...unused, ...interrupted]) rmSync(path, { recursive: true, force: true });
+    const places = names.map((name) => ({ path: join(this.#dir, name), whole: !name.includes(unfinished) }));
+    const usedMs = ({ path }) => statSync(path).mtimeMs;
+    const whole = places.filter((place) => place.whole).sort((a, b) => usedMs(b) - usedMs(a));
+    const interrupted = places.filter((place) => !place.whole);
+    for (const { path } of [...whole.slice(kept), ...interrupted]) rmSync(path, removal);
   }
 }

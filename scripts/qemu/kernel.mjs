@@ -1,24 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from './command.mjs';
+import { run, UnfitMachine, unfitIfFailed } from './command.mjs';
+import { aptGet, withFreshLists } from './packages.mjs';
 
 /** Debian's ordinary kernel: the one for clouds has no driver of a watchdog but softdog. */
 const metaPackage = 'linux-image-amd64';
+const unpackMs = 300_000;
 
-/** The package with the kernel that Debian has now, as apt names it: `linux-image-6.1.0-56-amd64=6.1.192-2`. */
-export async function kernelPackage() {
-  const depends = await run('apt-cache', ['depends', metaPackage], { encoding: 'utf8' });
-  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
-  const policy = await run('apt-cache', ['policy', name ?? metaPackage], { encoding: 'utf8' });
-  const version = /Candidate: (\S+)/.exec(policy)?.[1];
-  if (name === undefined || version === undefined) throw new Error(`apt knows no ${metaPackage}: run apt-get update`);
-  return `${name}=${version}`;
-}
-
-/** Fills `directory`: vmlinux, and the modules below lib/modules/VERSION with their dependencies. */
-export async function fetchKernel(directory, packageName) {
-  await run('apt-get', ['download', packageName], { cwd: directory });
+/** Fills `directory`: vmlinux, the modules below lib/modules/VERSION with their dependencies, and `package`. */
+export async function fetchKernel(directory) {
+  const packageName = await withFreshLists(async () => {
+    const name = await newestKernel();
+    await aptGet(['download', name], { cwd: directory });
+    return name;
+  });
   const file = readdirSync(directory).find((name) => name.endsWith('.deb'));
   await run('dpkg', ['-x', file, '.'], { cwd: directory });
   const version = kernelVersion(directory);
@@ -26,6 +22,22 @@ export async function fetchKernel(directory, packageName) {
   const image = readFileSync(join(directory, 'boot', `vmlinuz-${version}`));
   writeFileSync(join(directory, 'vmlinux'), unpackImage(image));
   await run('rm', ['-rf', file, 'boot', 'usr'], { cwd: directory });
+  writeFileSync(join(directory, 'package'), packageName);
+}
+
+/** The package that it was made from, as apt names it: `linux-image-6.1.0-56-amd64=6.1.192-2`. */
+export function kernelPackage(directory) {
+  return readFileSync(join(directory, 'package'), 'utf8');
+}
+
+/** The package of the kernel that Debian has now. */
+async function newestKernel() {
+  const depends = await unfitIfFailed(run('apt-cache', ['depends', metaPackage]));
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
+  const policy = await unfitIfFailed(run('apt-cache', ['policy', name ?? metaPackage]));
+  const version = /Candidate: (\S+)/.exec(policy)?.[1];
+  if (name === undefined || version === undefined) throw new UnfitMachine(`apt knows no ${metaPackage}`);
+  return `${name}=${version}`;
 }
 
 export function kernelVersion(directory) {
@@ -39,7 +51,7 @@ export async function moduleFiles(directory, names) {
   const version = kernelVersion(directory);
   const files = new Set();
   for (const name of names) {
-    const text = await run('modprobe', ['-d', directory, '-S', version, '--show-depends', name], { encoding: 'utf8' });
+    const text = await run('modprobe', ['-d', directory, '-S', version, '--show-depends', name]);
     for (const [, path] of text.matchAll(/^insmod (\S+)/gm)) files.add(path.slice(path.indexOf('lib/modules/')));
   }
   return [...files];
@@ -54,7 +66,7 @@ export function unpackImage(image) {
   const start = (setupSectors + 1) * 512 + image.readUInt32LE(0x248);
   const payload = image.subarray(start, start + image.readUInt32LE(0x24c));
   // The stream is followed by its unpacked size.
-  const options = { input: payload, maxBuffer: 512 * 1024 * 1024 };
+  const options = { input: payload, maxBuffer: 512 * 1024 * 1024, timeout: unpackMs };
   const kernel = spawnSync('xz', ['--decompress', '--stdout', '--single-stream'], options).stdout;
   if (kernel?.subarray(0, 4).toString('latin1') === '\x7fELF') return kernel;
   throw new Error('the kernel image is not an ELF file packed with xz, as Debian 12 has it');

@@ -1,46 +1,42 @@
-import { spawnSync } from 'node:child_process';
+import { run, UnfitMachine, unfitIfFailed } from './command.mjs';
 
-/** Package by the program that shows that it is there. */
-const packages = {
-  'qemu-system-x86_64': 'qemu-system-x86',
-  mmdebstrap: 'mmdebstrap',
-  mksquashfs: 'squashfs-tools',
-  modprobe: 'kmod',
-  mke2fs: 'e2fsprogs',
-  xz: 'xz-utils',
-  'g++': 'g++',
-};
+/** Busybox is the static one: it runs where there is no libc yet. */
+const packages = [
+  ...['qemu-system-x86', 'mmdebstrap', 'squashfs-tools', 'kmod', 'e2fsprogs', 'xz-utils', 'g++'],
+  'busybox-static',
+];
+/** Somebody else may be installing something. */
+const lockWaitS = 300;
 
-/** Busybox has to be the static one: it runs where there is no libc yet. */
-const staticBusybox = 'busybox-static';
-
-/** Installs what is missing, with apt. Throws an Error with one sentence. */
-export function installMissing(say) {
-  const names = Object.entries(packages).filter(([program]) => !onPath(program));
-  const missing = names.map(([, name]) => name);
-  if (!isInstalled(staticBusybox)) missing.push(staticBusybox);
-  if (missing.length === 0) return;
-  say(`installing with apt: ${missing.join(' ')}`);
-  // An outdated list may still do, so only the installation's failure counts.
-  run('apt-get', ['update', '-q']);
-  const { status, stderr } = run('apt-get', ['install', '-qy', '--no-install-recommends', ...missing]);
-  if (status !== 0) throw new Error(`apt cannot install ${missing.join(' ')}: ${lastLine(stderr)}`);
+/** Installs what is missing, with apt. Rejects with an UnfitMachine if it cannot, or if QEMU does not run here. */
+export async function installMissing(say) {
+  const missing = await missingPackages();
+  if (missing.length > 0) {
+    say(`installing with apt: ${missing.join(' ')}`);
+    await withFreshLists(() => aptGet(['install', '-y', '--no-install-recommends', ...missing]));
+  }
+  await unfitIfFailed(run('qemu-system-x86_64', ['--version']));
 }
 
-function onPath(program) {
-  return spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0;
+/** Runs apt-get. Rejects with an UnfitMachine. */
+export function aptGet(args, options) {
+  return unfitIfFailed(run('apt-get', [...args, '-q', '-o', `DPkg::Lock::Timeout=${lockWaitS}`], options));
 }
 
-function isInstalled(name) {
-  const { stdout } = spawnSync('dpkg-query', ['-s', name], { encoding: 'utf8' });
-  return stdout?.includes('\nStatus: install ok installed\n') ?? false;
+/** What `ask` gets from apt. Its lists may be missing, or name what the mirror no longer has: then once more. */
+export async function withFreshLists(ask) {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof UnfitMachine)) throw error;
+    // What is outdated in part may still do: only the answer counts.
+    await aptGet(['update']).catch(() => undefined);
+    return ask();
+  }
 }
 
-function run(program, args) {
-  const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
-  return spawnSync(program, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-function lastLine(text) {
-  return text?.trim().split('\n').at(-1) ?? 'no reason was given';
+async function missingPackages() {
+  const status = await run('dpkg-query', ['-W', '-f', `\${db:Status-Abbrev} \${Package}\n`]);
+  const known = status.split('\n');
+  return packages.filter((name) => !known.includes(`ii  ${name}`));
 }

@@ -5,7 +5,7 @@ import { run } from './command.mjs';
 
 const sources = fileURLToPath(new URL('guest/', import.meta.url));
 
-/** The guest's own programs, as they have to be compiled: name and source. */
+/** The guest's own programs: name and source. */
 export function programSources() {
   const files = readdirSync(sources).filter((name) => name.endsWith('.cc'));
   return files.sort().map((name) => ({ name: name.slice(0, -3), source: readFileSync(join(sources, name), 'utf8') }));
@@ -17,4 +17,8 @@ export async function compilePrograms(directory) {
   for (const { name } of programSources()) {
     await run('g++', [...flags, '-o', join(directory, name), join(sources, `${name}.cc`)]);
   }
+}
+
+export async function compilerVersion() {
+  return (await run('g++', ['--version'])).split('\n')[0];
 }

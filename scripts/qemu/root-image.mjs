@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from './command.mjs';
+import { run, unfitIfFailed } from './command.mjs';
 import { kernelVersion, moduleFiles } from './kernel.mjs';
 
 /** What the agent and corosync need, and a shell; no systemd: the lab's own init is up in a second. */
-export const rootPackages = [
+const rootPackages = [
   ...['base-files', 'busybox-static', 'dash', 'coreutils', 'kmod', 'iproute2'],
   ...['corosync', 'libcpg4', 'libcmap4', 'libquorum5', 'libvotequorum8', 'libstdc++6'],
 ];
@@ -14,7 +13,7 @@ const mirror = `deb http://deb.debian.org/debian ${suite} main`;
 const leftOut = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/i18n/*'];
 
 /** Modules that a guest may load once its root is there. */
-export const guestModules = [
+const guestModules = [
   ...['softdog', 'i6300esb', 'i2c-i801', 'lpc_ich', 'iTCO_wdt', 'ib700wdt', 'ipmi_si', 'ipmi_watchdog'],
   ...['virtio_net', 'ext4', 'ramoops'],
 ];
@@ -25,16 +24,8 @@ export async function buildRoot(directory, kernel) {
   const exclusions = leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`);
   const packages = `--include=${rootPackages.join(',')}`;
   // Extracting is enough: what the packages' scripts would set up is what init does.
-  await run('mmdebstrap', [
-    '--quiet',
-    '--variant=extract',
-    '--mode=root',
-    packages,
-    ...exclusions,
-    suite,
-    root,
-    mirror,
-  ]);
+  const args = ['--quiet', '--variant=extract', '--mode=root', packages, ...exclusions, suite, root, mirror];
+  await unfitIfFailed(run('mmdebstrap', args));
   await run('install', ['-D', '-m755', process.execPath, join(root, 'usr/local/bin/node')]);
   await copyModules(kernel, root, guestModules);
   const options = ['-comp', 'zstd', '-Xcompression-level', '3', '-noappend', '-quiet', '-no-progress'];
@@ -50,15 +41,4 @@ export async function copyModules(kernel, root, names) {
     await run('install', ['-D', '-m644', join(kernel, file), join(root, file)]);
   }
   await run('depmod', ['-b', root, version]);
-}
-
-/** What tells this machine's Node from another one. */
-export function nodeHash() {
-  return new Promise((resolve, reject) => {
-    const hash = createHash('sha256');
-    const stream = createReadStream(process.execPath);
-    stream.on('data', (bytes) => hash.update(bytes));
-    stream.on('error', reject);
-    stream.on('end', () => resolve(hash.digest('hex')));
-  });
 }

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from './command.mjs';
 import { Guest } from './guest.mjs';
+import { ownTemporaryDirectory } from './lock.mjs';
 import { commonFiles, nodeFiles, writeInitrd } from './payload.mjs';
 
 const diskSize = '96M';
 
 /** Makes guests, and leaves nothing behind: neither processes nor files. */
 export class Workshop {
-  #directory = mkdtempSync(join(tmpdir(), 'holdfast-qemu-'));
+  #directory = ownTemporaryDirectory('holdfast-guests-');
   #guests = new Set();
   #images;
   #accel;
@@ -52,13 +53,13 @@ export class Workshop {
     return join(this.#directory, name);
   }
 
-  /** Copies the guests' logs to where they stay; the directory. */
+  /** Copies the guests' logs to where they stay; the directory; null: there was no guest. */
   saveLogs() {
+    const logs = readdirSync(this.#directory).map((name) => [name, join(this.#directory, name, 'guest.log')]);
+    const written = logs.filter(([, log]) => existsSync(log));
+    if (written.length === 0) return null;
     const to = mkdtempSync(join(tmpdir(), 'holdfast-qemu-logs-'));
-    for (const name of readdirSync(this.#directory)) {
-      const log = join(this.#directory, name, 'guest.log');
-      if (existsSync(log)) cpSync(log, join(to, `${name}.log`));
-    }
+    for (const [name, log] of written) cpSync(log, join(to, `${name}.log`));
     return to;
   }
 
