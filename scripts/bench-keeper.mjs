@@ -188,6 +188,7 @@ class Run {
     const policy = read(keeper, 'stat').split(') ').at(-1).split(' ')[41 - 3];
     const counts = readFileSync(join(this.#folder, 'allocations'));
     return {
+      stolenMs: stolenMs(),
       cpuMs: Number(cpuNs) / 1e6,
       realtime: Number(policy) === schedFifo,
       allocations: Number(counts.readBigUInt64LE(0)),
@@ -200,6 +201,12 @@ class Run {
     for (const child of this.#processes) child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** What a hypervisor has taken from this machine's processors, all together: of /proc/stat, proc(5), in ticks of 10 ms. */
+function stolenMs() {
+  const [, , , , , , , , steal] = readFileSync('/proc/stat', 'utf8').split(/\s+/);
+  return Number(steal) * 10;
 }
 
 /** Looks again and again how many connections of the socket are accepted; the function returned ends that and tells. */
@@ -272,6 +279,7 @@ function figures(before, after) {
     cpuPercent: ((after.cpuMs - before.cpuMs) * 100) / overMs,
     allocations: after.allocations - before.allocations,
     allocationsElsewhere,
+    stolenMs: after.stolenMs - before.stolenMs,
     // What comes after the beginning is the emulator's: a driver of the kernel takes a pet in microseconds.
     held: realtimeIsGranted ? realtime && begun.p999Ms <= aims.p999Ms && begun.maxMs <= aims.maxMs : null,
   };

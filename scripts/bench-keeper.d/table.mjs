@@ -1,7 +1,10 @@
 /** What is printed. Pure. */
 
 /** The columns after those of lateness, and how wide they are. */
-const columns = { pets: 9, missed: 8, 'wakeups/s': 11, 'CPU %': 8, allocations: 13, elsewhere: 11, 'machine max': 13 };
+const columns = {
+  ...{ pets: 9, missed: 8, 'wakeups/s': 11, 'CPU %': 8, allocations: 13, elsewhere: 11 },
+  ...{ 'machine max': 13, stolen: 11 },
+};
 
 /** Two lines. */
 export function heads() {
@@ -15,7 +18,8 @@ export function legend({ p999Ms, maxMs }) {
   return [
     `held: late to begin at most ${p999Ms} ms at p99.9 (of 1 000 pets or more) and ${maxMs} ms at most, with SCHED_FIFO; missed: pets that were due`,
     'while a late one kept them waiting; allocations: of the keeper, none are due; elsewhere: of the other threads, which',
-    'shows that they are counted; machine max: how late a thread woke that does nothing else. Ended by Ctrl-C.',
+    'shows that they are counted; machine max: how late a thread woke that does nothing else;',
+    'stolen: what a hypervisor took from the processors, all together. Ended by Ctrl-C.',
   ].join('\n');
 }
 
@@ -28,6 +32,7 @@ export function lines(run) {
     ...[run.wakeupsPerS.toFixed(1), run.cpuPercent.toFixed(2)],
     ...[run.allocations, run.allocationsElsewhere].map(String),
     run.machineMaxMs === null ? '' : ms(run.machineMaxMs),
+    `${run.stolenMs} ms`,
   ]);
   const line = `${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${rest}  ${verdictOn(run)}`;
   if (run.clients === undefined) return line;
