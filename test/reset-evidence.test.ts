@@ -158,6 +158,7 @@ t.test('the journal: what is the end of a machine that goes down, and what only 
   t.equal(await orderly(target), true);
   t.equal(await orderly({ ...target, _PID: '4711' }), false, 'made up by somebody');
   t.equal(await orderly({ ...target, MESSAGE: 'Reached target multi-user.target - Multi-User System.' }), false);
+  t.equal(await orderly(target, { ...journalStop, _TRANSPORT: 'driver' }, journalStart), false, 'soft-reboot');
   const said = async (fields: object): Promise<unknown> => {
     const journal = await readJournal({ root: '/', run: answering([entry(fields), entry({})]).run }, null);
     return 'found' in journal && journal.found.panic;
@@ -174,6 +175,26 @@ t.test('the journal: what is the end of a machine that goes down, and what only 
   t.match(await left('ib700wdt: WDT device closed unexpectedly.  WDT will not stop!'), { text: /ib700wdt/ });
   t.match(await left('IPMI Watchdog: Unexpected close, not stopping watchdog!'), { text: /IPMI/ });
   t.equal(await left(words, 'syslog'), null, 'made up by somebody');
+});
+
+t.test('the journal: what the machine went down for, where it tells', async (t) => {
+  const wentFor = async (...messages: readonly string[]): Promise<unknown> => {
+    const entries = messages.map((MESSAGE) => entry({ ...target, MESSAGE }));
+    const stop = entry({ ...journalStop, _TRANSPORT: 'driver' });
+    const journal = await readJournal({ root: '/', run: answering([...entries, stop]).run }, null);
+    return 'found' in journal && [journal.found.orderly, journal.found.target];
+  };
+  const shutdown = 'Reached target shutdown.target - System Shutdown.';
+  const lines = {
+    reboot: ['reboot.target - System Reboot', 'kexec.target - Reboot via kexec', 'System Reboot'],
+    poweroff: ['poweroff.target - System Power Off', 'halt.target - System Halt', 'System Power Off'],
+  };
+  for (const [kind, each] of Object.entries(lines)) {
+    for (const line of each) t.strictSame(await wentFor(shutdown, `Reached target ${line}.`), [true, kind], line);
+  }
+  t.strictSame(await wentFor(shutdown), [true, null]);
+  t.strictSame(await wentFor(), [true, null], 'journald was stopped, nobody knows what for');
+  t.strictSame(await wentFor('Stopped target poweroff.target - System Power Off.'), [true, null]);
 });
 
 t.test('the journal: missing, failing, damaged and hostile', async (t) => {

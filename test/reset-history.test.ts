@@ -2,11 +2,11 @@ import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type BootNotes, resetLimits, type ValidatedBoot } from '../src/agent/reset-record.js';
+import { type BootNotes, type ResetEvidence, resetLimits, type ValidatedBoot } from '../src/agent/reset-record.js';
 import { type Loaded, ResetFiles } from '../src/host/reset-files.js';
 import { ResetHistoryKeeper } from '../src/host/reset-history.js';
 import type { RunProgram } from '../src/host/reset-log.js';
-import { aliveMs, bootedMs, plainEvidence, quorumLost, watchdogSaying, wellNotes } from './reset-samples.js';
+import { aliveMs, bootedMs, plainEvidence, quorumLost, shortLog, watchdogSaying, wellNotes } from './reset-samples.js';
 
 /** The history of resets on disk: found once, completed, kept, bounded; damaged files say so. */
 
@@ -466,6 +466,81 @@ t.test('nobody else may read it, and no temporary file stays', async (t) => {
   await all.files.saveNotes(notesOf('one'));
   await all.boot('two');
   t.strictSame((await readdir(join(all.stateDir, 'resets'))).sort(), ['boot.json', 'history.json']);
+});
+
+t.test('a watchdog that said so before the boot that ended, too, may not speak of its end', async (t) => {
+  const all = await machine();
+  const turn = async (before: string, after: string, causedReset: boolean | null): Promise<unknown> => {
+    await all.files.saveNotes(notesOf(before, { trouble: quorumLost }));
+    await all.boot(after, causedReset);
+    const [reset] = (await all.boot(after, causedReset)).report().resets;
+    const isTold = reset?.evidence.some(
+      ({ source, text }) => source === 'watchdog' && /so before that boot/.test(text),
+    );
+    return [reset?.endedBootId, reset?.certainty, isTold, reset?.alternatives.map(({ why }) => why).join()];
+  };
+  const stale = /said that it had fired before that boot, too, and power may have failed in the last 5 s/;
+  t.strictSame(await turn('one', 'two', true), ['one', 'certain', false, '']);
+  t.match(await turn('two', 'three', true), ['two', 'likely', true, stale]);
+  t.match(await turn('three', 'four', null), ['three', 'likely', false, String]);
+  t.match(await turn('four', 'five', true), ['four', 'likely', true, stale], 'it could not tell in between');
+  t.match(await turn('five', 'six', false), ['five', 'likely', false, String]);
+  t.strictSame(await turn('six', 'seven', true), ['six', 'certain', false, ''], 'it was cleared');
+});
+
+t.test('the largest history that can be is read again', async (t) => {
+  const all = await machine();
+  const text = '\u8a9e'.repeat(resetLimits.textCharacters);
+  const atMs = 4e15;
+  const lines = Array.from({ length: resetLimits.logLines }, () => ({ atMs, text }));
+  const dumps = Array.from({ length: resetLimits.dumps }, () => ({ kind: text, file: text, atMs, line: text }));
+  const log = { source: text, lines, lastMs: atMs, orderly: false, target: null, panic: text, unheld: { atMs, text } };
+  const evidence: ResetEvidence = {
+    ...plainEvidence,
+    ...{ endedBootId: ids.a, bootId: ids.b, foundMs: atMs, bootedMs: atMs },
+    notes: { found: notesOf(ids.a, { trouble: { ...quorumLost, text } }) },
+    watchdog: { found: { device: text, emulated: false, causedReset: false } },
+    validation: { device: text, beganMs: atMs },
+    dumps: { found: dumps },
+    log: { found: log },
+    peers: { missing: text },
+  };
+  const record = { evidence, gathered: true, acknowledgedMs: atMs };
+  await all.files.saveHistory({ records: Array(resetLimits.records).fill(record), problem: text });
+  const { records, damage } = await all.files.loadHistory();
+  t.equal(damage, null);
+  t.equal(records.length, resetLimits.records);
+  await all.files.saveNotes(notesOf(ids.a, { trouble: { ...quorumLost, text } }));
+  t.equal(value(await all.files.loadNotes())?.trouble?.text, text);
+});
+
+t.test('of a history of more records than are ever kept the newest are looked at, in no time', async (t) => {
+  const all = await machine();
+  await mkdir(join(all.stateDir, 'resets'));
+  const path = join(all.stateDir, 'resets', 'history.json');
+  const good = JSON.stringify({ evidence: plainEvidence, gathered: true, acknowledgedMs: null });
+  const write = (bad: number): Promise<void> =>
+    writeFile(path, `{"records":[${'{},'.repeat(bad)}${good}],"problem":null}`);
+  await write(800_000);
+  const startMs = performance.now();
+  const { records, damage } = await all.files.loadHistory();
+  // 0.2 s; to look at each takes many seconds, and a gigabyte.
+  t.ok(performance.now() - startMs < 3_000);
+  t.strictSame(records, [JSON.parse(good)]);
+  t.match(damage, /^800000 of 800001 earlier resets are not known: .* is malformed at 'records.799801.evidence'/);
+});
+
+t.test('a history of an earlier version is read', async (t) => {
+  const all = await machine();
+  const { saidBefore: _, ...evidence } = plainEvidence;
+  const { target: __, ...log } = { ...shortLog, orderly: true };
+  const record = { evidence: { ...evidence, log: { found: log } }, gathered: true, acknowledgedMs: null };
+  await mkdir(join(all.stateDir, 'resets'));
+  await writeFile(join(all.stateDir, 'resets', 'history.json'), JSON.stringify({ records: [record], problem: null }));
+  t.match(await all.files.loadHistory(), {
+    records: [{ evidence: { saidBefore: false, log: { found: { orderly: true, target: null } } } }],
+    damage: null,
+  });
 });
 
 t.test('what is kept is read as it was written', async (t) => {

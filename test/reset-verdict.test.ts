@@ -408,6 +408,16 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'watchdog-fired standstill certain |',
   ],
   [
+    'the lease was about to run out, and the clock has gone back since',
+    {
+      ...withNotes({ trouble: quorumLost }),
+      bootedMs: aliveMs - 300_000,
+      foundMs: aliveMs - 280_000,
+      log: missing,
+    },
+    'self-fenced quorum-lost likely | power-loss',
+  ],
+  [
     'the same, and nothing would show a panic either',
     { ...plainEvidence, bootedMs: aliveMs + 37_499, watchdog: watchdogSaying(true), dumps: missing },
     'watchdog-fired standstill likely | kernel-panic',

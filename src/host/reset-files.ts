@@ -8,7 +8,12 @@ import { makeDirectory, storeError, writeDurably } from './file-store.js';
 
 /** What a node keeps of its resets, below `resets` of its state directory: the notes of this boot, and the history. */
 
-const maxBytes = 4 * 1024 * 1024;
+/** Texts of one record: of its dumps, of the lines of its log, and fewer than these of all else. */
+const recordTexts = 3 * resetLimits.dumps + resetLimits.logLines + 8;
+/** A character takes three bytes at most, for none is a control character; names and numbers have room beside each text. */
+const recordBytes = recordTexts * (3 * resetLimits.textCharacters + 100);
+/** A file of this size may hold a million empty records: no more are looked at, the newest. Some may be malformed. */
+const recordsLookedAt = 4 * resetLimits.records;
 /** Damaged histories that are kept beside each other. */
 const maxDamaged = 10;
 
@@ -97,7 +102,11 @@ const recordSchema: z.ZodType<ResetRecord> = z.object({
 });
 
 /** Of the records each stands for itself: what one of them has lost costs no other. */
-const historySchema = z.object({ records: z.array(z.unknown()), problem: text.nullable() });
+const historySchema = z.object({
+  // Not an array of unknown things: that would look at each, for seconds.
+  records: z.custom<readonly unknown[]>(Array.isArray),
+  problem: text.nullable(),
+});
 
 export interface ResetHistory {
   /** Oldest first. */
@@ -139,7 +148,7 @@ export class ResetFiles {
 
   async loadNotes(): Promise<Loaded<BootNotes>> {
     try {
-      return await load(this.notesPath, notesSchema);
+      return await load(this.notesPath, notesSchema, recordBytes);
     } catch (error) {
       if (error instanceof HoldfastError) return { outcome: 'damaged', why: error.message };
       throw error;
@@ -149,17 +158,18 @@ export class ResetFiles {
   /** What can be used of it. @throws HF_STORE if it cannot be read: what stands there may be whole */
   async loadHistory(): Promise<KeptHistory> {
     const path = this.#historyPath;
-    const loaded = await load(path, historySchema);
+    const loaded = await load(path, historySchema, resetLimits.records * recordBytes);
     if (loaded.outcome === 'none') return { records: [], problem: null, damage: null };
     if (loaded.outcome === 'damaged') {
       return { records: [], problem: null, damage: `earlier resets are not known: ${loaded.why}` };
     }
     const { records, problem } = loaded.value;
-    const parsed = records.map((record) => recordSchema.safeParse(record));
+    const parsed = records.slice(-recordsLookedAt).map((record) => recordSchema.safeParse(record));
     const good = parsed.flatMap(({ data }) => (data === undefined ? [] : [data]));
     const first = parsed.findIndex(({ success }) => !success);
-    const where = placeOf(['records', first, ...(parsed[first]?.error?.issues[0]?.path ?? [])]);
-    const lost = `${parsed.length - good.length} of ${parsed.length} earlier resets are not known`;
+    const index = records.length - parsed.length + first;
+    const where = placeOf(['records', index, ...(parsed[first]?.error?.issues[0]?.path ?? [])]);
+    const lost = `${records.length - good.length} of ${records.length} earlier resets are not known`;
     const damage = first < 0 ? null : `${lost}: ${path} is malformed at ${where}`;
     return { records: good.slice(-resetLimits.records), problem, damage };
   }
@@ -214,7 +224,7 @@ export class ResetFiles {
 }
 
 /** @throws HF_STORE if it cannot be read */
-async function load<T>(path: string, schema: z.ZodType<T>): Promise<Loaded<T>> {
+async function load<T>(path: string, schema: z.ZodType<T>, maxBytes: number): Promise<Loaded<T>> {
   const part = await readPart(path, 'head', maxBytes).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw storeError('read', path, error);
