@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -161,6 +161,23 @@ t.test('a witness that is let go says nothing', async (t) => {
   t.equal(readFileSync(path, 'utf8'), 'as it was');
 });
 
+t.test('a witness leaves the cgroup of its command, where there is one to go to', async (t) => {
+  const directory = t.testdir({ run: 'as it was', 'cgroup.procs': '' });
+  const [run, procs] = ['run', 'cgroup.procs'].map((name) => join(directory, name)) as [string, string];
+  const witness = new ValidationWitness(run, 'sh', procs);
+  await witness.call();
+  while (!readFileSync(procs, 'utf8').endsWith('\n')) await sleep(10);
+  const words = readFileSync(`/proc/${readFileSync(procs, 'utf8').trim()}/cmdline`, 'utf8').split('\0');
+  t.equal(words[4], run, 'it has named itself');
+  witness.release();
+  const elsewhere = new ValidationWitness(run, 'sh', join(directory, 'none'));
+  await elsewhere.call();
+  elsewhere.release();
+  await sleep(500);
+  t.notOk(existsSync(join(directory, 'none')), 'what is not there is not made');
+  t.equal(readFileSync(run, 'utf8'), 'as it was');
+});
+
 t.test('a witness that cannot be called', async (t) => {
   await t.rejects(new ValidationWitness('/nowhere/run', '/nowhere/sh').call(), {
     code: 'HF_STORE',
@@ -299,6 +316,82 @@ t.test('a run that ended before its last pet leaves the earlier verdict', async 
   );
   t.match(await completeValidation(files, 1_700_000_025_000, root.root), { validation: { verdict: 'unfinished' } });
   t.match(await files.results(), [{ verdict: 'unfinished' }], 'one that had begun to count does not');
+});
+
+const failed: Validation = {
+  ...{ run: '00000000000000ff', device: '/dev/watchdog0', driver: 'dog', kind: 'hardware', identity: 'a dog' },
+  ...{ board: 'a board', machine: null, firmware: null, when: '2023-11-14T20:00:00.000Z', bootBefore: 'earlier' },
+  ...{ bootAfter: null, timeoutAskedS: 10, timeoutS: 10, verdict: 'did-not-reset', kappa: null, measuredMs: null },
+  ...{ uncertaintyMs: null, sentence: 'it did not', evidence: [], rounding: [], timeLeftS: null, pets: null },
+};
+
+/** Ctrl-C after the last pet. */
+const inVain: readonly Step[] = [...wholeRun().slice(0, 12), { step: 'interrupted', reason: 'ended by Ctrl-C' }];
+
+t.test('a run without a verdict clears no watchdog that did not reset this machine', async (t) => {
+  const nowMs = 1_700_000_025_000;
+  const { root, files } = machineAfter(t, 'after', inVain);
+  await files.writeResult(failed);
+  const told = await completeValidation(files, nowMs, root.root);
+  const since = /^this stands, for the validation of 2023-11-14T22:13:20.000Z is unfinished: ended by Ctrl-C/;
+  const expected = { ...failed, run: begin.run, bootBefore: 'before', bootAfter: 'after' };
+  t.match(told, { outcome: 'verdict', validation: { ...expected, evidence: [since] } });
+  t.same(await files.results(), told.outcome === 'verdict' ? [told.validation] : []);
+  const again = inVain.map((step): Step => (step.step === 'begin' ? { ...step, run: 'fedcba9876543210' } : step));
+  root.write('state/watchdog/run', again.map((step) => `${JSON.stringify(step)}\n`).join(''));
+  await completeValidation(files, nowMs, root.root);
+  t.match(await files.results(), [{ verdict: 'did-not-reset', run: 'fedcba9876543210', evidence: [since] }]);
+  t.equal((await files.results())[0]?.evidence.length, 1, 'however often it is tried');
+  await files.writeResult({ ...failed, firmware: 'an older one' });
+  root.write('state/watchdog/run', again.map((step) => `${JSON.stringify(step)}\n`).join(''));
+  await completeValidation(files, nowMs, root.root);
+  t.match(await files.results(), [{ verdict: 'unfinished' }], 'that of another firmware counts no more');
+  await files.writeResult(failed);
+  root.write(
+    'state/watchdog/run',
+    wholeRun()
+      .map((step) => `${JSON.stringify(step)}\n`)
+      .join(''),
+  );
+  await completeValidation(files, nowMs, root.root);
+  t.match(await files.results(), [{ verdict: 'resets' }], 'a verdict does');
+});
+
+t.test('a run without a verdict does not mend a damaged record', async (t) => {
+  const { root, files } = machineAfter(t, 'after', inVain);
+  root.write('state/watchdog/watchdog0.json', '{"verdict":');
+  const sentence = /^the record before was damaged, .* the validation of .* is unfinished: ended by Ctrl-C/;
+  const expected = { verdict: 'did-not-reset', kappa: null, sentence } as const;
+  t.match(await completeValidation(files, 1_700_000_025_000, root.root), { validation: expected });
+  t.match(await files.results(), [expected]);
+});
+
+t.test('a run of which only the beginning is damaged is kept, and says nothing good', async (t) => {
+  const { root, files } = machineAfter(t, 'after', []);
+  const lines = wholeRun().map((step) => JSON.stringify(step));
+  const due = lines.findIndex((line) => line.includes('last-pet-due'));
+  const damages: Readonly<Record<string, readonly string[]>> = {
+    'torn by the disk': [lines[0]?.slice(9) ?? '', ...lines.slice(1)],
+    'without its first lines': lines.slice(due),
+    'ended there': lines.slice(due, due + 1),
+    'without that the last pet was due': lines.slice(due + 1),
+    'begun in the year 31 688 738': [JSON.stringify({ ...begin, wallMs: 1e18 }), ...lines.slice(1)],
+    'of another name': [JSON.stringify({ ...begin, board: 'b'.repeat(1_001) }), ...lines.slice(1)],
+    'longer than any run': [...lines, 'x'.repeat(300_000)],
+  };
+  for (const [what, damaged] of Object.entries(damages)) {
+    root.write('state/watchdog/run', damaged.map((line) => `${line}\n`).join(''));
+    for (const time of ['first', 'again']) {
+      await t.rejects(
+        completeValidation(files, 1_700_000_025_000, root.root),
+        { code: 'HF_STORE', message: /watchdog\/run is damaged, .* remove it, and validate each watchdog again$/ },
+        `${what}, ${time}`,
+      );
+    }
+  }
+  t.same(await files.results(), []);
+  root.write('state/watchdog/run', `${lines[1]}\n{"step":"aborted","reason":"Ctrl-C"}\n`);
+  t.match(await completeValidation(files, 0, root.root), { outcome: 'untried' }, 'one that was never tried is none');
 });
 
 t.test('boot status is read from sysfs', async (t) => {

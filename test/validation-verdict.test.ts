@@ -175,6 +175,25 @@ t.test('an append that fails, at each step: disarmed in any case, and no verdict
   }
 });
 
+t.test('an end whose reason is longer than a step may hold is stored all the same', async (t) => {
+  const reason = `cannot disarm ${'a very long path/'.repeat(100)}`;
+  const { steps, end } = await new World({ failAt: 30, failingMs: 0, fault: reason }).validate();
+  t.equal(end, 'failed');
+  const read = parseSteps(steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
+  t.match(read.at(-1), { step: 'interrupted', reason: reason.slice(0, 900) });
+});
+
+t.test('a timeout of ten minutes has its verdict, from no more steps than are read', async (t) => {
+  const rounds = () => 600;
+  for (const kappa of [1, 2]) {
+    const { steps, validation } = await verdictIn({ rounds, kappa, earlyMs: 400 });
+    t.match(validation, { verdict: 'resets', kappa, timeoutS: 600 });
+    t.ok(steps.length < 3_000);
+  }
+  const { steps } = await verdictIn({ rounds, kappa: never });
+  t.ok(steps.length < 3_000, `${steps.length} of at most 80 bytes are 240 000`);
+});
+
 t.test('an end that cannot be stored keeps the machine out of a verdict for as long as it takes', async (t) => {
   for (const nowayout of [false, true]) {
     const broken = { failAt: 41, failingMs: never, nowayout, kappa: 2, offMs: 10 };
@@ -323,6 +342,7 @@ const natures: fc.Arbitrary<Nature> = fc.record({
   failingMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 40_000 }), fc.constant(never)),
   mutedMs: moment,
   mutedForMs: fc.oneof(fc.integer({ min: 0, max: 40_000 }), fc.constant(never)),
+  fault: fc.constant('EIO: the disk is broken'),
   lastLine: fc.constantFrom('lost', 'whole'),
   disarmFails: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, fc.constant(true)),
   stepMs: moment,

@@ -29,6 +29,8 @@ export interface Nature {
   /** The so manyth write fails, and with it all that follow for `failingMs`. */
   readonly failAt: number;
   readonly failingMs: number;
+  /** What is said of it. */
+  readonly fault: string;
   /** From `mutedMs` on the terminal takes nothing for `mutedForMs`. */
   readonly mutedMs: number;
   readonly mutedForMs: number;
@@ -64,6 +66,7 @@ export const kind: Nature = {
   stalledMs: 0,
   failAt: Number.POSITIVE_INFINITY,
   failingMs: 0,
+  fault: 'EIO: the disk is broken',
   mutedMs: Number.POSITIVE_INFINITY,
   mutedForMs: 0,
   lastLine: 'lost',
@@ -176,7 +179,7 @@ export class World {
     this.#pending = this.#pending.filter(({ dueMs }) => dueMs > untilMs);
     for (const { step, fails, settle } of done) {
       if (!fails) this.steps.push(step);
-      settle(fails ? Object.assign(new Error('EIO: the disk is broken'), { code: 'EIO' }) : null);
+      settle(fails ? Object.assign(new Error(this.#nature.fault), { code: 'EIO' }) : null);
     }
   }
 

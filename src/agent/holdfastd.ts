@@ -71,9 +71,9 @@ async function main(argv: readonly string[]): Promise<void> {
   ignoreHangup(log);
   const native = loadNative();
   const clock = createHostClock(native);
-  await completeLastValidation(config.stateDir, clock, log);
+  const unsettled = await completeLastValidation(config.stateDir, clock, log);
   const changes = await ValidationChanges.open(config.stateDir);
-  const findings = await findWatchdog(config, native, changes);
+  const findings = unsettled === null ? await findWatchdog(config, native, changes) : unprotected(unsettled);
   if (await isVolatile(config.stateDir))
     log.warn(
       {},
@@ -137,8 +137,8 @@ async function main(argv: readonly string[]): Promise<void> {
     { version, incarnation: options.incarnation, bootId: options.bootId, config: file ?? defaultConfigFile },
     `holdfastd ${version} starts: fence bound ${config.fenceBoundMs} ms, watchdog ${findings.info?.device ?? 'none'}`,
   );
-  const unprotected = protectionWarning(findings.protection, findings.info?.device ?? null, findings.problem);
-  if (unprotected !== null) log.warn({}, unprotected);
+  const warning = protectionWarning(findings.protection, findings.info?.device ?? null, findings.problem);
+  if (warning !== null) log.warn({}, warning);
   agent.start();
   watch.start();
   tellLastReset(history, log).catch((error: Error) => log.error({ err: error }, error.message));
@@ -169,8 +169,11 @@ const version: string = (
   JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-/** A watchdog that was being validated may have reset this machine: then it can be trusted from now on. */
-async function completeLastValidation(stateDir: string, clock: Clock, log: Logger): Promise<void> {
+/**
+ * A watchdog that was being validated may have reset this machine: then it can be trusted from now on. Why nothing may
+ * run here before its verdict is known, one sentence; null: it is, or there is none.
+ */
+async function completeLastValidation(stateDir: string, clock: Clock, log: Logger): Promise<string | null> {
   try {
     const completion = await completeValidation(new ValidationFiles(stateDir), clock.wallMs());
     if (completion.outcome === 'verdict') {
@@ -178,14 +181,12 @@ async function completeLastValidation(stateDir: string, clock: Clock, log: Logge
       log[verdict === 'resets' ? 'info' : 'warn']({ device, verdict, kappa }, `${device}: ${sentence}`);
     } else if (completion.outcome === 'untried') log.warn({}, completion.sentence);
     else if (completion.outcome === 'under-way') {
-      log.warn(
-        {},
-        `${completion.device} is being validated (pid ${completion.pid}): this machine is going to be reset`,
-      );
+      return `${completion.device} is being validated (pid ${completion.pid}), and resets this machine: should it end without a reset, start this agent again`;
     }
+    return null;
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    log.error({ err: error }, error.message);
+    return error.message;
   }
 }
 
@@ -196,13 +197,12 @@ async function findWatchdog(config: Config, native: Native, changes: ValidationC
       : await findDevice(config.watchdog, config.stateDir, native, changes);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    return {
-      watchdog: null,
-      info: null,
-      problem: error.message,
-      protection: 'UNPROTECTED (no watchdog)',
-    };
+    return unprotected(error.message);
   }
+}
+
+function unprotected(problem: string): WatchdogFindings {
+  return { watchdog: null, info: null, problem, protection: 'UNPROTECTED (no watchdog)' };
 }
 
 type EmulatorConfig = Extract<WatchdogConfig, { kind: 'emulated' }>;

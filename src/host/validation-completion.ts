@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors.js';
 import { readBootId } from './boot-id.js';
-import type { Begin, Validation, ValidationFiles } from './validation-record.js';
+import { type Begin, damagedRun, mismatch, type Validation, type ValidationFiles } from './validation-record.js';
 import { type BootFacts, judgeRun } from './validation-verdict.js';
 import { readKernelWatchdog } from './watchdog-sysfs.js';
 
@@ -39,15 +39,17 @@ export async function conclude(
   facts: BootFacts,
 ): Promise<Completion> {
   const judgement = judgeRun(steps, facts);
+  if (judgement.tried === null) throw damagedRun(files.runPath);
   if (!judgement.tried) {
     await files.removeRun();
     return { outcome: 'untried', sentence: judgement.sentence };
   }
-  // Should this process die in between, the verdict that was written first stands.
   const { run } = judgement.validation;
   const given = async () => (await files.results()).find((result) => result.run === run);
-  const validation = (await given()) ?? judgement.validation;
-  if (validation === judgement.validation) {
+  // Should this process die in between, the verdict that was written first stands.
+  const first = await given();
+  const validation = first ?? (await unforgetting(files, judgement.validation));
+  if (first === undefined) {
     await files.writeResult(validation).catch(async (error: unknown) => {
       // The agent and the command may do this at once: whoever is second finds it done.
       if ((await given()) === undefined) throw error;
@@ -55,6 +57,22 @@ export async function conclude(
   }
   await files.removeRun();
   return { outcome: 'verdict', validation };
+}
+
+/** A run without a verdict clears no watchdog that did not reset this machine, nor one whose record may have said so. */
+async function unforgetting(files: ValidationFiles, validation: Validation): Promise<Validation> {
+  if (validation.verdict !== 'unfinished') return validation;
+  const { device, when, sentence, machine = null, firmware = null } = validation;
+  const since = `the validation of ${when} is ${sentence}`;
+  if ((await files.damaged()).has(device)) {
+    const doubt = `the record before was damaged, and may be that it did not reset this machine; ${since}`;
+    return { ...validation, verdict: 'did-not-reset', sentence: doubt };
+  }
+  const before = (await files.results()).find((result) => result.device === device);
+  if (before?.verdict !== 'did-not-reset') return validation;
+  if (mismatch(before, { ...validation, machine, firmware }) !== null) return validation;
+  const { run, bootBefore, bootAfter, evidence } = validation;
+  return { ...before, run, bootBefore, bootAfter, evidence: [`this stands, for ${since}`, ...evidence] };
 }
 
 async function bootFacts(device: string | null, wallMs: number, root: string): Promise<BootFacts> {
@@ -73,7 +91,8 @@ async function bootStatusOf(device: string, root: string): Promise<number | null
   }
 }
 
-async function isUnderWay({ bootId, pid, pidStarted }: Begin, now: string, root: string): Promise<boolean> {
+/** Does the process of a run live, in the boot with this id? @param root prefix of /proc; only tests set it */
+export async function isUnderWay({ bootId, pid, pidStarted }: Begin, now: string, root: string): Promise<boolean> {
   return bootId === now && (await processStart(pid, root)) === pidStarted;
 }
 

@@ -23,8 +23,11 @@ import type { Board } from './board.js';
 import { readPart } from './bounded-file.js';
 import { writeDurably } from './file-store.js';
 
-const instant = z.number().nonnegative();
-const text = z.string().max(1_000);
+/** Instants that a Date can hold, with room for sums. */
+const maxInstantMs = 4e15;
+const instant = z.number().min(0).max(maxInstantMs);
+export const maxTextCharacters = 1_000;
+const text = z.string().max(maxTextCharacters);
 
 /** Instants are CLOCK_BOOTTIME milliseconds unless they are called wall…Ms. */
 export const stepSchema = z.discriminatedUnion('step', [
@@ -92,7 +95,7 @@ const resultSchema = z.object({
   machine: text.nullable().optional(),
   firmware: text.nullable().optional(),
   /** Beginning of the run, ISO 8601. */
-  when: text,
+  when: text.refine((when) => instant.safeParse(Date.parse(when)).success),
   /** The boot in which it was begun, and which it was to end; null: a record of an earlier version. */
   bootBefore: text.nullable().default(null),
   /** The boot that came after the run, in which it got its verdict; null: the machine outlived the run. */
@@ -140,9 +143,13 @@ export function mismatch(validation: Validation, subject: Subject): string | nul
   return `${was('firmware', firmware)}, and this machine now has ${subject.firmware ?? 'an unknown one'}`;
 }
 
-/** Enough for 32 devices and for what a kernel may call them. */
-const maxResults = 256;
-const maxFileBytes = 1_048_576;
+/** As the kernel names watchdogs; not the copies that somebody keeps beside a record. */
+const recordName = /^watchdog\d{0,2}\.json$/;
+
+/** As long as a run with a timeout of a minute: a file that does not grow needs one write a step, and no journal of the file system. */
+const runFileBytes = 131_072;
+/** Longer timeouts, and what the witness writes. */
+const maxFileBytes = 2 * runFileBytes;
 
 export class ValidationFiles {
   readonly #directory: string;
@@ -156,24 +163,20 @@ export class ValidationFiles {
     return join(this.#directory, 'run');
   }
 
-  /** The verdicts; one that is damaged is as if it were not there. @throws HF_STORE */
+  /** The verdicts, but for those that are damaged. @throws HF_STORE if their directory cannot be read */
   async results(): Promise<readonly Validation[]> {
     return (await this.#records()).flatMap(({ result }) => (result === null ? [] : [result]));
   }
 
-  /** Devices whose verdict is damaged, with the path of its record. @throws HF_STORE */
+  /** Devices whose verdict is damaged or cannot be read, with the path of its record. @throws HF_STORE as above */
   async damaged(): Promise<ReadonlyMap<string, string>> {
     const damaged = (await this.#records()).filter(({ result }) => result === null);
-    return new Map(damaged.map(({ path }) => [`/dev/${basename(path, '.json')}`, path]));
+    return new Map(damaged.map(({ path }) => [deviceOf(path), path]));
   }
 
-  async #records(): Promise<readonly { readonly path: string; readonly result: Validation | null }[]> {
-    const names = (await namesIn(this.#directory)).filter((name) => name.endsWith('.json')).slice(0, maxResults);
-    const read = async (name: string) => {
-      const path = join(this.#directory, name);
-      return { path, result: parsed(resultSchema, (await readBounded(path)) ?? '') ?? null };
-    };
-    return Promise.all(names.map(read));
+  async #records(): Promise<readonly ResultRecord[]> {
+    const names = (await namesIn(this.#directory)).filter((name) => recordName.test(name));
+    return Promise.all(names.map((name) => readRecord(join(this.#directory, name))));
   }
 
   /** @throws HF_STORE */
@@ -187,10 +190,16 @@ export class ValidationFiles {
     });
   }
 
-  /** The steps of the run that was begun and has no verdict yet; null: there is none. */
+  /** The steps of the run that was begun and has no verdict yet; null: there is none. @throws HF_STORE */
   async run(): Promise<readonly Step[] | null> {
-    const content = await readBounded(this.runPath);
-    return content === null ? null : parseSteps(content);
+    try {
+      const { text: content, cut } = await readPart(this.runPath, 'head', maxFileBytes);
+      if (!cut) return parseSteps(content);
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw unreadable(this.runPath, error);
+    }
+    throw damagedRun(this.runPath);
   }
 
   async removeRun(): Promise<void> {
@@ -214,9 +223,6 @@ export function parseSteps(content: string): readonly Step[] {
     .filter((line) => line !== '');
   return lines.map((line) => parsed(stepSchema, line)).filter((step) => step !== undefined);
 }
-
-/** As long as the longest run: a file that does not grow needs one write a step, and no journal of the file system. */
-const runFileBytes = 131_072;
 
 /** The file of a run under way. */
 export class RunFile {
@@ -296,15 +302,29 @@ function parsed<T>(schema: z.ZodType<T>, content: string): T | undefined {
   }
 }
 
-/** Null: there is none. Empty: it is too long to be one of ours. */
-async function readBounded(path: string): Promise<string | null> {
-  try {
-    const { text: content, cut } = await readPart(path, 'head', maxFileBytes);
-    return cut ? '' : content;
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw unreadable(path, error);
-  }
+interface ResultRecord {
+  readonly path: string;
+  /** Null: it is damaged, or cannot be read, and may be that of a watchdog that does not reset. */
+  readonly result: Validation | null;
+}
+
+async function readRecord(path: string): Promise<ResultRecord> {
+  const content = await readPart(path, 'head', maxFileBytes).then(
+    ({ text: whole, cut }) => (cut ? '' : whole),
+    () => '',
+  );
+  const result = parsed(resultSchema, content);
+  return { path, result: result?.device === deviceOf(path) ? result : null };
+}
+
+function deviceOf(path: string): string {
+  return `/dev/${basename(path, '.json')}`;
+}
+
+/** A run that says no more than that something was tried. */
+export function damagedRun(path: string): HoldfastError {
+  const sentence = `${path} is damaged, so that nobody can tell which watchdog was validated, and with what result: remove it, and validate each watchdog again`;
+  return new HoldfastError('HF_STORE', sentence);
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {
@@ -322,7 +342,7 @@ function isMissing(error: unknown): boolean {
 
 function unreadable(path: string, error: unknown): HoldfastError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const sentence = `cannot read ${path}: ${code ?? message}: run this as root, or see to its file system`;
+  const sentence = `cannot read ${path}: ${code ?? message}: ${remedyFor(code)}`;
   return new HoldfastError('HF_STORE', sentence, { cause: error });
 }
 
@@ -340,6 +360,19 @@ async function stored<T>(directory: string, write: () => Promise<T>): Promise<T>
 
 function unwritable(path: string, error: unknown): HoldfastError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const sentence = `cannot write ${path}: ${code ?? message}: run this as root, or see to its file system`;
+  const sentence = `cannot write ${path}: ${code ?? message}: ${remedyFor(code)}`;
   return new HoldfastError('HF_STORE', sentence, { cause: error });
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some space on its file system',
+  EDQUOT: 'free some space on its file system',
+  EROFS: 'mount its file system for writing',
+  EACCES: 'run this as root',
+  EPERM: 'run this as root',
+  ENOTDIR: 'remove the file that stands where a directory should, or set another stateDir',
+};
+
+function remedyFor(code = ''): string {
+  return remedies[code] ?? 'see to its file system';
 }

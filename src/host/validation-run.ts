@@ -1,7 +1,7 @@
 /** One validation: arms a watchdog, measures it, pets it a last time, and waits to be reset. */
 import { HoldfastError } from '../core/errors.js';
 import type { PetTimes, ValidationDevice } from './validation-device.js';
-import type { Ending, Measured, Step } from './validation-record.js';
+import { type Ending, type Measured, maxTextCharacters, type Step } from './validation-record.js';
 import { SignPace } from './validation-signs.js';
 import { maxBootMs } from './validation-verdict.js';
 
@@ -43,7 +43,9 @@ export const minValidationTimeoutS = 5;
 const askedS = [2, 3, 5, 6, 7, 8, 10, 15, 20, 30, 60];
 const pets = 50;
 const petPauseMs = 20;
-const signPauseMs = 250;
+const minSignPauseMs = 250;
+/** More, in a run of many minutes, would make a file of steps that nobody reads to its end. */
+const maxSigns = 2_500;
 /** Before the last pet the storage may take so long; it is petted meanwhile. */
 const maxStoreMs = 10_000;
 /** So long before a sign of life is overdue the watchdog is disarmed, which takes a moment. */
@@ -232,9 +234,11 @@ async function showLife(timeoutS: number, lastPet: PetTimes, first: Write, ports
   const { clock, sleep, append, wanted } = ports;
   const tell = progress(ports);
   const pace = new SignPace(lastPet.endMs);
+  const waitedMs = waitedTimeouts * timeoutS * 1_000;
+  const signPauseMs = Math.max(minSignPauseMs, waitedMs / maxSigns);
   let write = first;
   let late = 0;
-  for (let passedMs = 0; passedMs < waitedTimeouts * timeoutS * 1_000; passedMs = clock.bootMs() - lastPet.endMs) {
+  for (let passedMs = 0; passedMs < waitedMs; passedMs = clock.bootMs() - lastPet.endMs) {
     tell(passedMs);
     const interruption = wanted();
     if (interruption !== null) return { step: 'interrupted', reason: interruption.reason };
@@ -262,14 +266,17 @@ function progress({ say }: RunPorts): (passedMs: number) => void {
 async function leave(ending: Ending, options: RunOptions, ports: RunPorts): Promise<void> {
   const { witness, say } = ports;
   say(ending.step === 'outlived' ? 'not reset four timeouts after the last pet' : `${ending.step}: ${ending.reason}`);
-  const counts = await isLeftCounting(options, ports);
+  const counts = await isLeftCounting(ending, options, ports);
   await storeEnd(ending, counts, ports);
   witness.release();
 }
 
 /** Says what the device does now. True: it counts in our hands, and can only be petted. */
-async function isLeftCounting({ nowayout }: RunOptions, { device, say }: RunPorts): Promise<boolean> {
-  const reset = 'the watchdog is going to reset this machine within its timeout, or twice that';
+async function isLeftCounting({ step }: Ending, { nowayout }: RunOptions, { device, say }: RunPorts): Promise<boolean> {
+  const reset =
+    step === 'outlived'
+      ? 'the watchdog counts on, and may reset this machine yet'
+      : 'the watchdog is going to reset this machine within its timeout, or twice that';
   if (nowayout) {
     say(`its driver has nowayout set: ${reset}`);
     return true;
@@ -319,6 +326,7 @@ function petIfItLets(device: ValidationDevice): void {
   }
 }
 
+/** Not longer than a step may hold: the run would end with its last sign of life, as if reset there. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).slice(0, maxTextCharacters);
 }

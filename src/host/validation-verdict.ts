@@ -1,6 +1,7 @@
 /**
  * The verdict of a validation from its steps and from what the machine is like afterwards. Whatever may have ended the
- * run, the verdict is never better than the truth: what could as well have been a power loss is no verdict.
+ * run, the verdict is never better than the truth: what could as well have been a power loss is no verdict, unless it
+ * came just when the reset was due.
  */
 import type { Begin, Measured, Step, Validation } from './validation-record.js';
 import { cardReset } from './watchdog-sysfs.js';
@@ -15,7 +16,10 @@ export interface BootFacts {
 
 export type Judgement =
   /** The run ended before its last pet: it says nothing, and an earlier verdict stands. */
-  { readonly tried: false; readonly sentence: string } | { readonly tried: true; readonly validation: Validation };
+  | { readonly tried: false; readonly sentence: string }
+  | { readonly tried: true; readonly validation: Validation }
+  /** Tried, but its beginning is damaged: nobody can tell of which watchdog it speaks. */
+  | { readonly tried: null };
 
 /** From the expiry to the reset, at most: the budget's margin, see src/core/budget.ts. */
 const marginMs = 2_000;
@@ -28,11 +32,14 @@ const wallErrorMs = 3_000;
 /** A slow firmware, and a file system check. */
 export const maxBootMs = 600_000;
 
+/** Each of them tells it, should the others be damaged. */
+const triedSteps: ReadonlySet<Step['step']> = new Set(['last-pet-due', 'last-pet', 'alive', 'outlived']);
+
 export function judgeRun(steps: readonly Step[], facts: BootFacts): Judgement {
   const begin = stepOf(steps, 'begin');
-  if (begin === undefined) return { tried: false, sentence: 'a validation ended before it had begun' };
-  const isTried = stepOf(steps, 'last-pet-due') !== undefined && stepOf(steps, 'aborted') === undefined;
+  const isTried = steps.some(({ step }) => triedSteps.has(step)) && stepOf(steps, 'aborted') === undefined;
   if (!isTried) return { tried: false, sentence: untried(begin, steps, facts) };
+  if (begin === undefined) return { tried: null };
   const measured = stepOf(steps, 'measured');
   const finding = find(steps, begin, measured, facts);
   const bootAfter = begin.bootId === facts.bootId ? null : facts.bootId;
@@ -46,7 +53,9 @@ function stepOf<Name extends Step['step']>(
   return steps.find((step): step is Extract<Step, { step: Name }> => step.step === name);
 }
 
-function untried({ device, bootId }: Begin, steps: readonly Step[], facts: BootFacts): string {
+function untried(begin: Begin | undefined, steps: readonly Step[], facts: BootFacts): string {
+  if (begin === undefined) return 'a validation ended before it had begun';
+  const { device, bootId } = begin;
   const aborted = stepOf(steps, 'aborted');
   if (aborted !== undefined) return `the validation of ${device} was ended before its last pet: ${aborted.reason}`;
   const what = bootId === facts.bootId ? 'its command died' : 'the machine went down';

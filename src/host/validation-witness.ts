@@ -4,10 +4,12 @@ import { HoldfastError } from '../core/errors.js';
 import type { Step } from './validation-record.js';
 
 /**
- * Until the line is durable, or for the ten minutes after which no reset is taken for the watchdog any more. The line
+ * It leaves our cgroup first, where it may: what kills that (memory.oom.group, cgroup.kill, systemd's KillMode) must not
+ * kill both. Until the line is durable, or for the ten minutes after which no reset is taken for the watchdog any more. The line
  * begins anew, for the one that was under way may have no end. A word from us says that all is well.
  */
-const script = `read -r word && exit
+const script = `[ -e "$3" ] && echo $$ >"$3"
+read -r word && exit
 tries=0
 while [ -e "$1" ] && [ $tries -lt 610 ]; do
   printf '\\n%s\\n' "$2" >>"$1" && sync "$1" && exit
@@ -22,18 +24,21 @@ done`;
 export class ValidationWitness {
   readonly #path: string;
   readonly #shell: string;
+  readonly #cgroup: string;
   #process: ChildProcess | null = null;
 
-  /** @param path the run's file @param shell only tests set it */
-  constructor(path: string, shell = 'sh') {
+  /** @param path the run's file @param shell only tests set it @param cgroup `cgroup.procs` of the root of cgroup v2; only tests set it */
+  constructor(path: string, shell = 'sh', cgroup = '/sys/fs/cgroup/cgroup.procs') {
     this.#path = path;
     this.#shell = shell;
+    this.#cgroup = cgroup;
   }
 
   /** Returns when it is there. @throws HF_STORE if it cannot be started */
   async call(): Promise<void> {
     const step: Step = { step: 'interrupted', reason: 'its command was killed after the last pet' };
-    const witness = spawn(this.#shell, ['-c', script, 'sh', this.#path, JSON.stringify(step)], {
+    const words = [this.#path, JSON.stringify(step), this.#cgroup];
+    const witness = spawn(this.#shell, ['-c', script, 'sh', ...words], {
       // Not in our process group: what ends that must not end this.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
