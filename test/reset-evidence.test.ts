@@ -193,6 +193,7 @@ t.test('the journal: what the machine went down for, where it tells', async (t) 
     for (const line of each) t.strictSame(await wentFor(shutdown, `Reached target ${line}.`), [true, kind], line);
   }
   t.strictSame(await wentFor(shutdown), [true, null]);
+  t.strictSame(await wentFor('Reached target reboot.target.', shutdown), [true, 'reboot']);
   t.strictSame(await wentFor(), [true, null], 'journald was stopped, nobody knows what for');
   t.strictSame(await wentFor('Stopped target poweroff.target - System Power Off.'), [true, null]);
 });

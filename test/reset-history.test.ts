@@ -151,10 +151,12 @@ t.test('a boot in which no agent ran: what the watchdog says is of its end, not 
     { endedBootId: ids.b, verdict: 'orderly-reboot', certainty: 'likely' },
     { endedBootId: ids.a, verdict: 'power-loss', certainty: 'open' },
   ]);
+  const said = history.report().resets.flatMap(({ evidence }) => evidence.map(({ text }) => text));
+  t.notMatch(said.join(), /before that boot/, 'and it has said so once');
   t.strictSame(history.unasked, [ids.a, ids.b]);
   t.match(history.report().resets, [{ bootedMs }, { bootedMs: null }], 'nobody knows when b began');
-  const said = history.report().resets.map(({ evidence }) => evidence.at(-1)?.text);
-  t.match(said, [/; it booted at/, /; when it booted is not known, for another boot lies in between/]);
+  const ofClocks = history.report().resets.map(({ evidence }) => evidence.at(-1)?.text);
+  t.match(ofClocks, [/; it booted at/, /; when it booted is not known, for another boot lies in between/]);
   t.strictSame((await all.boot('new', true)).report(), history.report(), 'and so it is kept');
 });
 
