@@ -31,8 +31,8 @@ const causes: Readonly<Record<string, string>> = {
   EAGAIN: 'holdfastd does not take the connection; is it stopped, or flooded?',
 };
 
-function unreachable(socketPath: string, cause: string): HoldfastError {
-  return new HoldfastError('HF_UNREACHABLE', `no answer from holdfastd on ${socketPath}: ${cause}`);
+function unreachable(socketPath: string, cause: string, error?: Error): HoldfastError {
+  return new HoldfastError('HF_UNREACHABLE', `no answer from holdfastd on ${socketPath}: ${cause}`, { cause: error });
 }
 
 function systemCode(error: Error): string {
@@ -79,7 +79,7 @@ async function answerOf(response: IncomingMessage): Promise<unknown> {
   return value;
 }
 
-/** Speaks to the agent of this node. All rejections are HoldfastErrors. */
+/** Speaks to the agent of this node. All rejections are HoldfastErrors; `cause` is why there was no connection. */
 export class AgentClient {
   readonly #socketPath: string;
   readonly #remark: (text: string) => void;
@@ -171,7 +171,7 @@ export class AgentClient {
         return;
       }
       const code = connectionCode(error, this.#socketPath);
-      reject(unreachable(this.#socketPath, causes[code] ?? `it cannot be opened (${code})`));
+      reject(unreachable(this.#socketPath, causes[code] ?? `it cannot be opened (${code})`, error));
     });
     request.end(payload);
     return request;

@@ -80,13 +80,16 @@ export async function refuseIfInUse(socket: string, stateDir: string, bootId: st
   if (later !== null) throw new HoldfastError('HF_CONFLICT', later);
 }
 
-/** Null: no agent runs. */
+/** Null: no agent runs. @throws HF_CONFLICT if one may, and does not say what it runs */
 async function agentReport(socket: string): Promise<StatusReport | null> {
   try {
     return (await new AgentClient(socket).get('/v1/status')) as StatusReport;
   } catch (error) {
-    if (error instanceof HoldfastError && error.code === 'HF_UNREACHABLE') return null;
-    throw error;
+    if (!(error instanceof HoldfastError) || error.code !== 'HF_UNREACHABLE') throw error;
+    const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
+    if (['ENOENT', 'ECONNREFUSED'].includes(code)) return null;
+    const message = `${error.message}; validating a watchdog resets what it may run: have it answer, or end it`;
+    throw new HoldfastError('HF_CONFLICT', message, { cause: error });
   }
 }
 
