@@ -22,13 +22,14 @@ const endAgent = 'touch /run/lab/agent.hold; kill -KILL $(cat /run/lab/agent.pid
 /**
  * The ends of a machine, and what `why` has to say of each: by a driver that tells that it has caused the reset, and by
  * one that tells nothing. `also`: what the latter's must not rule out. A dead agent's last note may be older than a lease,
- * so that it cannot always be told that it was still alive when its lease would have ended.
+ * so that it cannot always be told that it was still alive when its lease would have ended. After a validation the
+ * driver says that it has fired for the second time in a row, which is not certain any more.
  */
 export const machineEnds = {
   'quorum lost': {
     act: endCorosync,
     byWatchdog: true,
-    told: { verdict: 'self-fenced', cause: 'corosync-stopped', certainty: ['certain'] },
+    told: { verdict: 'self-fenced', cause: 'corosync-stopped', certainty: ['certain', 'likely'] },
     untold: { verdict: 'self-fenced', cause: 'corosync-stopped', certainty: ['likely'], also: 'power-loss' },
   },
   'agent killed': {
