@@ -1,9 +1,10 @@
+import { untilMeasured } from './attempts.mjs';
 import { cases, predict } from './cases.mjs';
 import { boundMs, Cluster } from './cluster.mjs';
 import { expectedTimes } from './drivers.mjs';
 import { isPet, isReset } from './guest.mjs';
 import { monotonicMs } from './host-clock.mjs';
-import { judgeFiring, judgeReset, judgeWord, maxAttempts, seconds } from './verdict.mjs';
+import { judgeFiring, judgeReset, judgeWord, seconds } from './verdict.mjs';
 
 /** Only to know when to give up: the survivors wait 61 s, and then start the resource. */
 const takeoverMs = 240_000;
@@ -37,7 +38,8 @@ export async function runCluster({ times, short }, workshop, tell) {
     await cluster.start();
     for (const [i, name] of names.entries()) {
       const victim = cluster.guests[i % cluster.guests.length];
-      const result = { fault: name, number: i + 1, ...(await runMeasured(cluster, victim, faults[name])) };
+      const round = await untilMeasured(() => runRound(cluster, victim, faults[name]));
+      const result = { fault: name, number: i + 1, ...round };
       results.push(result);
       tell(result);
     }
@@ -49,13 +51,6 @@ export async function runCluster({ times, short }, workshop, tell) {
     await cluster.stop();
   }
   return results;
-}
-
-async function runMeasured(cluster, victim, fault) {
-  for (let attempt = 1; ; attempt++) {
-    const result = await runRound(cluster, victim, fault);
-    if (!result.again || attempt === maxAttempts) return result;
-  }
 }
 
 /** Judged from the end of the round before, so that nothing happens unseen between two of them. */
@@ -78,8 +73,7 @@ async function runRound(cluster, guest, { inject, by }) {
   cluster.judgedMs = wholeMs;
   const failures = judge(cluster, guest, { sinceMs, faultToResetMs: figures.faultToResetMs });
   const { again, differenceMs, errorMs, failures: others } = judgeEnd(guest, reset, by, startMs);
-  const measured = { ...figures, differenceMs, errorMs };
-  return { ...measured, again: again === true && failures.length === 0, failures: [...others, ...failures] };
+  return { ...figures, differenceMs, errorMs, again, failures: [...others, ...failures] };
 }
 
 function judge(cluster, guest, { sinceMs, faultToResetMs }) {

@@ -5,8 +5,6 @@ export const toleranceMs = 500;
 /** A pet whose instant is known less exactly measures nothing: what hung on it is done again. */
 const accuracyMs = 100;
 
-export { maxAttempts } from './attempts.mjs';
-
 const noPet = 'no pet was seen before the reset';
 
 /** The pet from which a watchdog that fired at `firedMs` counted; undefined: none was seen. */
