@@ -157,11 +157,17 @@ export async function readLogFile(root: string, nowMs: number): Promise<Finding<
     const part = await readPart(join(root, file), 'tail', keepBytes).catch(() => null);
     if (part === null) continue;
     const all = part.text.split('\n').slice(part.cut ? 1 : 0);
-    const begin = all.findLastIndex((line) => /\bkernel:.*\bLinux version \d/.test(line));
+    const begin = all.findLastIndex(isFirstOfBoot);
     if (begin < 1) problems.push(`${file} does not show where this boot began`);
     else return { found: fileTail(file, all.slice(Math.max(0, begin - resetLimits.logLines), begin), nowMs) };
   }
   return { missing: problems[0] ?? `there is none of ${files.join(', ')}` };
+}
+
+/** Not by one expression: it would look for the second half of a hostile line after each of many first halves. */
+function isFirstOfBoot(line: string): boolean {
+  const kernel = /\bkernel:/.exec(line);
+  return kernel !== null && /\bLinux version \d/.test(line.slice(kernel.index));
 }
 
 function fileTail(source: string, all: readonly string[], nowMs: number): LogTail {
