@@ -15,7 +15,7 @@ const patient = ['--timeout', '60'] as const;
 /** At a terminal, with the question answered. */
 async function confirmed(node: ValidatedNode): Promise<Command> {
   const command = node.atTerminal('watchdog', 'validate', ...patient);
-  await command.says(/Type its name to go on: /);
+  await command.says(/Type the name of this machine to go on: /);
   command.type(`${hostname()}\n`);
   return command;
 }
@@ -34,7 +34,7 @@ t.test('at the question', needsRoot, async (t) => {
     t.test(name, async (t) => {
       const node = await ValidatedNode.start(t);
       const command = node.atTerminal('watchdog', 'validate');
-      await command.says(/Type its name to go on: /);
+      await command.says(/Type the name of this machine to go on: /);
       command.type(typed);
       t.equal(await command.ended, 2);
       t.match(command.text, /not confirmed: nothing was done/);
@@ -123,4 +123,34 @@ t.test('with nowayout the operator is too late, the system is not', needsRoot, a
   t.match(command.text, /interrupted: ended by SIGTERM.*\n.*nowayout set: the watchdog is going to reset this machine/);
   t.match(await node.machine.control('status'), { state: 'active' });
   t.match(await node.files.results(), [{ verdict: 'unfinished', sentence: /SIGTERM/ }]);
+});
+
+t.test('killed after the last pet it leaves a watchdog that counts, and that is said', needsRoot, async (t) => {
+  const node = await ValidatedNode.start(t);
+  node.root.watchdog('watchdog1', { state: 'active' });
+  const command = node.holdfast('watchdog', 'validate', '--yes', ...patient);
+  await node.alive(2);
+  const during = node.holdfast('watchdog', 'list');
+  t.equal(await during.ended, 0);
+  t.match(during.text, /watchdog1 is being validated/);
+  t.notMatch(during.text, /at any moment/);
+  command.child.kill('SIGKILL');
+  await command.ended;
+  const counts = /\/dev\/watchdog1 is counting since .*may reset this machine at any moment until 20.*Z: start nothing/;
+  for (const [args, exitCode] of [
+    [['list'], 0],
+    [['validate', '--result'], 1],
+    [['list'], 0],
+    [['validate', '--result'], 1],
+    // It goes on to its question, which nobody is there to answer.
+    [['validate'], 2],
+  ] as const) {
+    const told = node.holdfast('watchdog', ...args);
+    t.equal(await told.ended, exitCode);
+    t.match(told.text, counts, args.join(' '));
+  }
+  node.root.watchdog('watchdog1', { state: 'inactive' });
+  const stopped = node.holdfast('watchdog', 'list');
+  await stopped.ended;
+  t.notMatch(stopped.text, counts);
 });

@@ -12,7 +12,7 @@ import { softdog } from './watchdog-trees.js';
 
 t.setTimeout(120_000);
 
-const question = /Type its name to go on: /;
+const question = /Type the name of this machine to go on: /;
 const unmaintained = {
   ...idleReport,
   nodes: idleReport.nodes.map((node) => ({ ...node, maintenance: false })),
@@ -44,10 +44,28 @@ t.test('what may not be is refused without a question', needsRoot, async (t) => 
   node.control.report = healthyReport;
   await node.startAgent();
   const command = node.atTerminal('watchdog', 'validate');
-  await command.says(/ may run on this node|Type its name/);
+  await command.says(/ may run on this node|Type the name/);
   t.notMatch(command.text, question);
   t.match(command.text, /ocf:web may run on this node/);
   t.equal(await command.ended, 3);
+  t.ok(node.untouched);
+});
+
+t.test('over what runs here nobody is told to end the agent that holds the device', needsRoot, async (t) => {
+  const node = await ValidatedNode.start(t);
+  const agent = await node.holder('/usr/bin/holdfastd');
+  const alone = node.holdfast('watchdog', 'validate', '--yes');
+  t.equal(await alone.ended, 3);
+  t.match(
+    alone.text,
+    new RegExp(`cannot validate /dev/watchdog1: held by pid ${agent.child.pid} .holdfastd., which .* do not end that`),
+  );
+  node.control.report = healthyReport;
+  await node.startAgent();
+  const command = node.holdfast('watchdog', 'validate', '--yes');
+  t.equal(await command.ended, 3);
+  t.match(command.text, /ocf:web may run on this node/);
+  t.notMatch(command.text, /held by/);
   t.ok(node.untouched);
 });
 

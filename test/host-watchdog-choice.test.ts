@@ -203,10 +203,7 @@ t.test('who holds it, systemd with its setting; what systemd holds comes last am
   t.match(watchdogs[0], { holder: { pid: 1, program: 'systemd', setting: 'RuntimeWatchdogSec=30' } });
   t.match(chooseWatchdog(watchdogs), { device: '/dev/watchdog1' });
   const [held, , soft] = watchdogs;
-  t.match(chooseWatchdog([held, soft].filter((each) => each !== undefined)), {
-    device: '/dev/watchdog0',
-    reason: /RuntimeWatchdogSec=30\): set RuntimeWatchdogSec=0/,
-  });
+  t.match(chooseWatchdog([held, soft].filter((each) => each !== undefined)), { device: '/dev/watchdog0' });
 });
 
 t.test('a device of the core whose file is missing is told of, and not taken', async (t) => {
@@ -371,15 +368,77 @@ t.test('a damaged verdict is none, is told of, and may have been a bad one', asy
   }
 });
 
-t.test('verdicts that cannot be read are none, and that is said', async (t) => {
+t.test('a verdict that cannot be read is a damaged one, and costs no other device its own', async (t) => {
   const root = fakeRoot(t);
   root.core(0, i6300esb, 'i6300esb');
-  const stateDir = join(root.root, 'state');
-  mkdirSync(join(stateDir, 'watchdog', 'watchdog0.json'), { recursive: true });
-  t.match(await knownWatchdogs(stateDir, root.root), {
-    watchdogs: [{ validation: null }],
-    notes: [/cannot read .*ENXIO/],
-  });
+  root.core(1, softdog, 'softdog');
+  root.board(here);
+  const bad = { ...verdict, verdict: 'did-not-reset', kappa: null } as const;
+  const stateDir = remember(root, bad);
+  mkdirSync(join(stateDir, 'watchdog', 'watchdog1.json'));
+  mkdirSync(join(stateDir, 'watchdog', 'watchdog7.json'));
+  const { watchdogs, notes } = await knownWatchdogs(stateDir, root.root);
+  t.match(watchdogs, [{ validation: bad }, { validation: null, damagedRecord: /watchdog1\.json$/ }]);
+  t.same(notes, []);
+  for (const known of watchdogs)
+    t.match(trustIn(known.device, known, { kappa: null, allowUnvalidated: true }), {
+      validated: false,
+      problem: /did not reset|cannot be read or is damaged/,
+    });
+});
+
+t.test(
+  'a directory of verdicts that cannot be read: said in a list, and reason enough to take no watchdog',
+  async (t) => {
+    const root = fakeRoot(t);
+    root.core(0, i6300esb, 'i6300esb');
+    const stateDir = join(root.root, 'state');
+    mkdirSync(stateDir);
+    symlinkSync('watchdog', join(stateDir, 'watchdog'));
+    t.match(await knownWatchdogs(stateDir, root.root), {
+      watchdogs: [{ validation: null, damagedRecord: null }],
+      notes: [/cannot read .*ELOOP/],
+    });
+    for (const device of ['auto', '/dev/watchdog0'])
+      await t.rejects(findConfiguredWatchdog(device, stateDir, root.root, noLoading), { code: 'HF_STORE' }, device);
+  },
+);
+
+t.test('a record is that of the device that its file is named after, whatever lies beside it', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  root.core(1, itco, 'iTCO_wdt', 'platform');
+  root.board(here);
+  const bad = { ...verdict, verdict: 'did-not-reset', kappa: null } as const;
+  const stateDir = remember(root, bad);
+  const copies = ['watchdog0-2025.json', 'a.json', 'watchdog0.json.json', 'watchdog000.json'];
+  for (const name of [...copies, ...Array.from({ length: 300 }, (_, nth) => `${nth}.json`)])
+    writeFileSync(join(stateDir, 'watchdog', name), JSON.stringify(verdict));
+  const known = async () => (await knownWatchdogs(stateDir, root.root)).watchdogs;
+  t.match(await known(), [{ validation: { verdict: 'did-not-reset' }, damagedRecord: null }, { damagedRecord: null }]);
+  writeFileSync(join(stateDir, 'watchdog', 'watchdog1.json'), JSON.stringify(verdict));
+  t.match(await known(), [
+    { validation: { verdict: 'did-not-reset' }, damagedRecord: null },
+    { validation: null, foreign: null, damagedRecord: /watchdog1\.json$/ },
+  ]);
+});
+
+t.test('numbers and instants that nothing of ours could have written are damage', async (t) => {
+  const root = fakeRoot(t);
+  root.core(0, i6300esb, 'i6300esb');
+  root.board(here);
+  for (const change of [{ when: 'never' }, { when: '+200000-01-01T00:00:00.000Z' }, { timeoutS: 1e300 }]) {
+    const { watchdogs } = await knownWatchdogs(remember(root, { ...verdict, ...change }), root.root);
+    t.match(watchdogs, [{ validation: null, damagedRecord: /watchdog0\.json$/ }], JSON.stringify(change));
+  }
+  const old = remember(root, { ...verdict, when: '1970-01-01T00:00:00.000Z' });
+  t.match((await knownWatchdogs(old, root.root)).watchdogs, [{ damagedRecord: null }], 'a board without a clock');
+});
+
+t.test('what is longer than a record may hold is told as far as it goes', async (t) => {
+  const root = fakeRoot(t);
+  root.write('proc/device-tree/model', 'x'.repeat(3_000));
+  t.equal((await readBoard(root.root)).board.length, 1_000);
 });
 
 t.test('the board is named by DMI, else by the device tree', async (t) => {

@@ -224,8 +224,8 @@ async function findDevice(
   native: Native,
   changes: ValidationChanges,
 ): Promise<WatchdogFindings> {
-  const { device, known } = await findConfiguredWatchdog(config.device, stateDir);
-  const { kappa, validated, problem, protection } = trustIn(device, known, config);
+  const { device, known, insteadOf } = await findConfiguredWatchdog(config.device, stateDir);
+  const { kappa, validated, problem, protection } = trustIn(device, known, config, insteadOf);
   const options = { device, validated, ...(kappa === null ? {} : { kappa }) };
   const watchdog = createWatchdog(options, native, () => changes.problem());
   return { watchdog, info: await watchdog.inspect(), problem, protection };

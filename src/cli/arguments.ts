@@ -22,6 +22,12 @@ export function parseNumber(name: string, text: string, lowest: number, highest:
   return value;
 }
 
+/** What names something, and so is not empty. */
+export function parseName(what: string, text: string): string {
+  if (text === '') throw new HoldfastError('HF_ARGUMENT', `${what} must not be empty: name one, or leave it out`);
+  return text;
+}
+
 /** `0` or `1`, and what else the peer takes. */
 export function parseFlag(name: string, text: string): boolean {
   const value = parseBoolean(text);

@@ -1,20 +1,27 @@
+import { unknownBoard } from '../host/board.js';
 import type { Validation } from '../host/validation-record.js';
 import type { KnownWatchdog } from '../host/watchdog-choice.js';
 import { type Paint, printable, seconds, section } from './render.js';
 import type { WatchdogList } from './watchdog-list.js';
 
 export function renderWatchdogs(list: WatchdogList, paint: Paint): readonly string[] {
-  const { device, reason } = list.choice;
-  const choice =
-    device === null
-      ? `${paint('bad', 'the agent takes none')}: ${printable(reason)}`
-      : `the agent takes ${printable(device)}: ${printable(reason)}`;
   return [
-    `board ${printable(list.board)}${list.firmware === null ? '' : `, firmware ${printable(list.firmware)}`}`,
+    `${boardOf(list.board)}${list.firmware === null ? '' : `, firmware ${printable(list.firmware)}`}`,
     ...list.watchdogs.flatMap((watchdog) => renderWatchdog(watchdog, paint)),
     ...list.notes.map((note) => paint('notable', printable(note))),
-    choice,
+    renderChoice(list.choice, paint),
   ];
+}
+
+function boardOf(board: string): string {
+  return board === unknownBoard ? board : `board ${printable(board)}`;
+}
+
+function renderChoice({ device, reason, problem }: WatchdogList['choice'], paint: Paint): string {
+  if (device === null) return `${paint('bad', 'the agent takes none')}: ${printable(reason)}`;
+  if (problem === null) return `the agent takes ${printable(device)}: ${printable(reason)}`;
+  const would = paint('bad', `the agent would take ${printable(device)}`);
+  return `${would} (${printable(reason)}), but starts nothing until this is mended: ${printable(problem)}`;
 }
 
 function renderWatchdog(watchdog: KnownWatchdog, paint: Paint): readonly string[] {
@@ -51,22 +58,27 @@ function holderOf({ holder, active }: KnownWatchdog): string {
 }
 
 function knowledgeOf({ validation, foreign, damagedRecord }: KnownWatchdog, paint: Paint): string {
-  if (damagedRecord !== null) return `${paint('bad', 'its record is damaged')} (${printable(damagedRecord)})`;
+  if (damagedRecord !== null)
+    return `${paint('bad', 'its record is damaged')} (${printable(damagedRecord)}): validate it again`;
   if (validation !== null) return verdictLine(validation, paint);
   if (foreign === null)
     return paint('notable', "never validated: 'holdfast watchdog validate' resets this machine by it");
-  return `${paint('notable', 'a verdict that does not count')} (${printable(foreign.why)}): ${printable(foreign.validation.sentence)}`;
+  return foreignLine(foreign.validation, foreign.why, paint);
 }
 
-/** A verdict with all that was measured. */
-export function renderValidation(validation: Validation, paint: Paint): readonly string[] {
+function foreignLine({ sentence }: Validation, why: string, paint: Paint): string {
+  return `${paint('notable', 'a verdict that does not count')} (${printable(why)}): ${printable(sentence)}`;
+}
+
+/** A verdict with all that was measured. @param why it does not count for this machine as it is; null: it does */
+export function renderValidation(validation: Validation, why: string | null, paint: Paint): readonly string[] {
   const { pets, rounding, timeLeftS } = validation;
   const rounded = rounding.filter(({ askedS, setS }) => askedS !== setS);
   const roundings = rounded.map(({ askedS, setS }) => `${askedS} s ${setS === null ? 'refused' : `becomes ${setS} s`}`);
   return section(`${validation.device} (${printable(validation.identity)})`, [
-    verdictLine(validation, paint),
+    why === null ? verdictLine(validation, paint) : foreignLine(validation, why, paint),
     ...validation.evidence.map(printable),
-    `board ${printable(validation.board)}, firmware ${printable(validation.firmware ?? 'unknown')}, driver ${printable(validation.driver ?? 'unknown')}`,
+    `${boardOf(validation.board)}, firmware ${printable(validation.firmware ?? 'unknown')}, driver ${printable(validation.driver ?? 'unknown')}`,
     ...(rounding.length === 0
       ? []
       : [`timeouts: ${roundings.length === 0 ? 'taken as they are' : roundings.join(', ')}`]),

@@ -11,7 +11,10 @@ import { heldBy } from '../host/watchdog-failure.js';
 import { refusalToArm } from '../host/watchdog-sysfs.js';
 import { AgentClient } from './agent-client.js';
 
-const remedy = "'holdfast maintenance enable NODE' empties this node";
+/** What is enough where something can be had elsewhere, and what else. */
+function emptying(node: string): string {
+  return `'holdfast maintenance enable ${node}' moves away what may run elsewhere, and 'holdfast disable SID' stops what may not`;
+}
 
 /** What is known against the device itself; null: nothing. */
 export function refusalOfDevice(watchdog: KnownWatchdog): string | null {
@@ -30,9 +33,10 @@ export async function refusalOfDirectory(stateDir: string): Promise<string | nul
 /** Why resources may run here, by what the agent says; null: none do. */
 export function refusalOfAgent({ local, services, nodes, watchdog }: StatusReport): string | null {
   const here = services.filter(({ node, target, state }) => state !== 'stopped' && [node, target].includes(local.name));
-  if (local.name === null || here.length > 0) return runsHere(here.map(({ sid }) => sid));
+  const remedy = emptying(local.name ?? 'NODE');
+  if (local.name === null || here.length > 0) return runsHere(here, remedy);
   const own = nodes.find(({ nodeId }) => nodeId === local.nodeId);
-  if (own !== undefined && (own.services > 0 || own.lrm === 'active')) return runsHere([]);
+  if (own !== undefined && (own.services > 0 || own.lrm === 'active')) return runsHere([], remedy);
   if (watchdog.state === 'idle' || watchdog.state === 'refused') return null;
   return `the agent has ${watchdog.device} open (${watchdog.state}): ${remedy}, and then the agent lets go of it`;
 }
@@ -56,19 +60,22 @@ export function refusalOfCluster({ cluster, local, nodes }: StatusReport): strin
   return `the cluster may start something on this node before the reset: 'holdfast maintenance enable ${own.name}' keeps it away`;
 }
 
-function runsHere(sids: readonly string[]): string {
+function runsHere(services: readonly { readonly sid: string }[], remedy: string): string {
+  const sids = [...new Set(services.map(({ sid }) => sid))];
   const what =
     sids.length > 0 ? `${sids.slice(0, 5).join(', ')} may run on this node` : 'resources may run on this node';
   return `${what}, and validating a watchdog resets it: ${remedy}`;
 }
 
+/** Only an agent that takes part in its cluster can stop them, or the end of the boot. */
+const withoutAgent = `have holdfastd run and its cluster be quorate, and then ${emptying('NODE')}; or reboot this machine in order, and validate before holdfastd starts`;
+
 /** Why resources that were started in this boot may run here though the agent does not answer; null: none can. */
 export function refusalOfStore(states: readonly ClusterState[], bootId: string): string | null {
   const here = states
     .flatMap(({ services }) => Object.values(services))
-    .filter((service) => service.bootId === bootId || service.targetBootId === bootId)
-    .map(({ sid }) => sid);
-  return here.length === 0 ? null : runsHere([...new Set(here)]);
+    .filter((service) => service.bootId === bootId || service.targetBootId === bootId);
+  return here.length === 0 ? null : runsHere(here, withoutAgent);
 }
 
 /** @throws HF_CONFLICT if resources run here, or that cannot be told */

@@ -1,5 +1,5 @@
-import { type Command, Option } from 'commander';
-import { parseInteger } from './arguments.js';
+import { Argument, type Command, Option } from 'commander';
+import { parseInteger, parseName } from './arguments.js';
 import { common, type Finish } from './changing.js';
 
 /** Only the usual file may be missing, so that it is no default here: what is named has to be there. */
@@ -14,15 +14,22 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
       const { listWatchdogs } = await import('./watchdog-list.js');
       finish(await listWatchdogs(config, common(command)));
     });
-  withConfig(watchdog.command('validate [device]'))
+  withConfig(watchdog.command('validate'))
     .description(
       'have a watchdog RESET THIS MACHINE, to see that it does, and how long it takes; run it again afterwards',
     )
+    .addArgument(
+      new Argument('[device]', 'one of /dev/watchdog*; else the one that the agent takes').argParser((text) =>
+        parseName('the device', text),
+      ),
+    )
     .option('--yes', 'this machine may be reset now')
-    .option('--result', 'only tell the verdict of the last validation')
+    .addOption(
+      new Option('--result', 'only tell the verdict of the last validation').conflicts(['yes', 'again', 'timeout']),
+    )
     .option('--again', 'also if this boot is the one that a validation has led to')
     .addOption(
-      new Option('--timeout <seconds>', 'the timeout to measure with, 5 to 60')
+      new Option('--timeout <seconds>', 'the timeout to measure with, 5 to 60: the reset comes after it, or twice it')
         .default(10)
         .argParser((text) => parseInteger('--timeout', text, 5, 60)),
     )
@@ -36,7 +43,9 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
 }
 
 function withConfig(command: Command): Command {
-  return command.option('--config <file>', configDescription);
+  return command.addOption(
+    new Option('--config <file>', configDescription).argParser((text) => parseName('--config', text)),
+  );
 }
 
 /** Typed, or in the environment. */

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { constants, hostname, setPriority } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../agent/config.js';
 import { HoldfastError } from '../core/errors.js';
 import { type Board, boardClockErrorMs } from '../host/board.js';
 import { readBootId } from '../host/boot-id.js';
@@ -12,12 +13,19 @@ import { createHostClock } from '../host/host-clock.js';
 import { loadNative } from '../host/native.js';
 import { type Completion, completeValidation, conclude, processStart } from '../host/validation-completion.js';
 import { createValidationDevice } from '../host/validation-device.js';
-import { type Begin, type RunFile, type Validation, ValidationFiles } from '../host/validation-record.js';
+import { type Begin, mismatch, type RunFile, type Validation, ValidationFiles } from '../host/validation-record.js';
 import { type Interruption, minValidationTimeoutS, type RunEnd, runValidation } from '../host/validation-run.js';
 import { ValidationWitness } from '../host/validation-witness.js';
 import { ValidationWords } from '../host/validation-words.js';
-import { findConfiguredWatchdog, type KnownWatchdog, knownWatchdogs, watchdogAt } from '../host/watchdog-choice.js';
+import {
+  damagedProblem,
+  findConfiguredWatchdog,
+  type KnownWatchdog,
+  knownWatchdogs,
+  watchdogAt,
+} from '../host/watchdog-choice.js';
 import { type ExitCode, exitCodes } from './exit-codes.js';
+import { leftCounting } from './left-counting.js';
 import { paintFor, print, printJson, warn } from './output.js';
 import { printable } from './render.js';
 import { renderValidation } from './render-watchdogs.js';
@@ -42,36 +50,51 @@ export async function validateWatchdog(device: string | undefined, options: Vali
   if (process.getuid?.() !== 0)
     throw new HoldfastError('HF_FORBIDDEN', 'only root may validate a watchdog: run this as root');
   const config = loadConfig(options.config);
-  const { stateDir, watchdog } = config;
+  const { stateDir } = config;
   const files = new ValidationFiles(stateDir);
+  for (const left of await leftCounting((await knownWatchdogs(stateDir)).watchdogs, stateDir)) warn(left);
   const before = await completeValidation(files, Date.now());
-  if (before.outcome !== 'none') return tell(before, options);
+  if (before.outcome !== 'none') return tellEarlier(before, stateDir, options);
   if (options.result) return tellLast(device, stateDir, options);
-  const configured = device ?? (watchdog.kind === 'kernel' ? watchdog.device : 'auto');
-  const bootId = readBootId();
-  const socket = options.socket ?? config.socket;
-  const { known } = await findUsable(configured, stateDir);
-  const seen = options.again ? null : verdictOfBoot(known, bootId);
-  if (seen !== null) return tellVerdict(seen, options.json);
-  await refuseIfInUse(socket, stateDir, bootId);
-  if (!options.yes) await confirm(known, { input: process.stdin, output: process.stderr });
-  // The question may have waited for hours.
-  const now = await findUsable(known.device, stateDir);
-  await refuseIfInUse(socket, stateDir, bootId);
-  return run(files, await beginning(now.known, now.board, bootId, options.timeoutS), now.known, options);
+  return begin(device, config, options);
 }
 
-/** @throws HF_NOT_FOUND, HF_CONFLICT */
-async function findUsable(
-  configured: string,
-  stateDir: string,
-): Promise<{ readonly known: KnownWatchdog; readonly board: Board }> {
+async function begin(device: string | undefined, config: Config, options: ValidateOptions): Promise<ExitCode> {
+  const { stateDir, watchdog } = config;
+  const bootId = readBootId();
+  const socket = options.socket ?? config.socket;
+  const { known } = await find(device ?? (watchdog.kind === 'kernel' ? watchdog.device : 'auto'), stateDir);
+  const seen = options.again ? null : verdictOfBoot(known, bootId);
+  if (seen !== null) return tellVerdict(seen, stateDir, options.json);
+  // The agent is asked first: whoever is told only that it holds the device might end it over what runs here.
+  await refuseIfInUse(socket, stateDir, bootId);
+  await refuseUnusable(known, stateDir);
+  const timeoutS = inLimits(options.timeoutS, known);
+  if (!options.yes) await confirm(known, timeoutS, { input: process.stdin, output: process.stderr });
+  // The question may have waited for hours.
+  const now = await find(known.device, stateDir);
+  await refuseIfInUse(socket, stateDir, bootId);
+  await refuseUnusable(now.known, stateDir);
+  return run(await beginning(now.known, now.board, bootId, timeoutS), now.known, stateDir, options);
+}
+
+interface Found {
+  readonly known: KnownWatchdog;
+  readonly board: Board;
+}
+
+/** @throws HF_NOT_FOUND */
+async function find(configured: string, stateDir: string): Promise<Found> {
   const { known, board } = await findConfiguredWatchdog(configured, stateDir);
   if (known === null)
     throw new HoldfastError('HF_NOT_FOUND', `there is no watchdog ${configured} here: see 'holdfast watchdog list'`);
+  return { known, board };
+}
+
+/** @throws HF_CONFLICT */
+async function refuseUnusable(known: KnownWatchdog, stateDir: string): Promise<void> {
   const refusal = refusalOfDevice(known) ?? (await refusalOfDirectory(stateDir));
   if (refusal !== null) throw new HoldfastError('HF_CONFLICT', refusal);
-  return { known, board };
 }
 
 /** The agent was first to give the verdict after the reset: the command that is run again is not to reset once more. */
@@ -89,6 +112,7 @@ export interface Terminal {
 /** @throws HF_ARGUMENT unless the name of this machine was typed */
 export async function confirm(
   { device, identity, nowayout }: KnownWatchdog,
+  timeoutS: number,
   { input, output }: Terminal,
 ): Promise<void> {
   if (input.isTTY !== true)
@@ -97,7 +121,12 @@ export async function confirm(
       'validating a watchdog resets this machine: add --yes if it may be reset now',
     );
   const terminal = createInterface({ input, output });
-  const question = `${device} (${printable(identity)}) will RESET THIS MACHINE (${hostname()}) within a minute, without a shutdown.\n${nowayout ? 'Its driver has nowayout set: once it is opened nothing but the reset ends this.\n' : ''}Type its name to go on: `;
+  const question = [
+    `${device} (${printable(identity)}) will RESET THIS MACHINE (${hostname()}), without a shutdown,`,
+    `${timeoutS} s or ${2 * timeoutS} s after its last pet, which comes some seconds from now.`,
+    ...(nowayout ? ['Its driver has nowayout set: once it is opened nothing but the reset ends this.'] : []),
+    'Type the name of this machine to go on: ',
+  ].join('\n');
   // Ctrl-C and Ctrl-D end the question with an error, the end of a pipe without a word.
   const closed = once(terminal, 'close').then(() => '');
   const answer = await Promise.race([terminal.question(question).catch(() => ''), closed]);
@@ -127,12 +156,8 @@ function inLimits(timeoutS: number, { device, minTimeoutS, maxTimeoutS }: KnownW
 }
 
 /** Comes back only if this machine was not reset. */
-async function run(
-  files: ValidationFiles,
-  begin: Begin,
-  known: KnownWatchdog,
-  options: ValidateOptions,
-): Promise<ExitCode> {
+async function run(begin: Begin, known: KnownWatchdog, stateDir: string, options: ValidateOptions): Promise<ExitCode> {
+  const files = new ValidationFiles(stateDir);
   const file = await files.begin(begin);
   const signals = new Signals();
   const failure = await drive(begin, known, { file, signals, path: files.runPath }).then(
@@ -143,7 +168,7 @@ async function run(
   file.close();
   const facts = { bootId: begin.bootId, bootWallMs: begin.wallMs - begin.bootMs, bootStatus: null };
   const concluded = files.run().then((steps) => conclude(files, steps ?? [], facts));
-  if (failure === null) return tell(await concluded, options);
+  if (failure === null) return tell(await concluded, stateDir, options);
   await concluded.catch(() => undefined);
   throw failure.error;
 }
@@ -242,17 +267,29 @@ async function tellLast(device: string | undefined, stateDir: string, options: V
   const files = new ValidationFiles(stateDir);
   const known = device === undefined ? null : await watchdogAt((await knownWatchdogs(stateDir)).watchdogs, device);
   const named = known?.device ?? device;
-  const results = (await files.results()).filter((result) => named === undefined || result.device === named);
+  const isAsked = (each: string) => named === undefined || each === named;
+  const damaged = [...(await files.damaged())].find(([each]) => isAsked(each));
+  // Perhaps it was the last one, and perhaps it said that nothing was reset.
+  if (damaged !== undefined) throw new HoldfastError('HF_STORE', damagedProblem(...damaged));
+  const results = (await files.results()).filter((result) => isAsked(result.device));
   const last = results.toSorted((a, b) => a.when.localeCompare(b.when)).at(-1);
-  if (last !== undefined) return tellVerdict(last, options.json);
-  throw new HoldfastError(
-    'HF_NOT_FOUND',
-    `${device ?? 'no watchdog of this machine'} was ${device === undefined ? 'ever' : 'never'} validated`,
-  );
+  if (last !== undefined) return tellVerdict(last, stateDir, options.json);
+  const never =
+    device === undefined
+      ? "no watchdog of this machine was ever validated: run 'holdfast watchdog validate'"
+      : `${device} was never validated: run 'holdfast watchdog validate ${device}'`;
+  throw new HoldfastError('HF_NOT_FOUND', never);
 }
 
-async function tell(completion: Completion, { json }: ValidateOptions): Promise<ExitCode> {
-  if (completion.outcome === 'verdict') return tellVerdict(completion.validation, json);
+/** The verdict of a run that had none yet: whoever asked for another run has to be told that it was not begun. */
+async function tellEarlier(completion: Completion, stateDir: string, options: ValidateOptions): Promise<ExitCode> {
+  if (!options.result && completion.outcome !== 'under-way')
+    warn("nothing was begun, for an earlier validation had not been told of yet: 'validate --again' begins another");
+  return tell(completion, stateDir, options);
+}
+
+async function tell(completion: Completion, stateDir: string, { json }: ValidateOptions): Promise<ExitCode> {
+  if (completion.outcome === 'verdict') return tellVerdict(completion.validation, stateDir, json);
   if (completion.outcome === 'under-way') {
     throw new HoldfastError(
       'HF_CONFLICT',
@@ -263,8 +300,17 @@ async function tell(completion: Completion, { json }: ValidateOptions): Promise<
   throw new HoldfastError('HF_WATCHDOG', sentence);
 }
 
-async function tellVerdict(validation: Validation, json: boolean): Promise<ExitCode> {
-  if (json) await printJson(validation);
-  else await print(renderValidation(validation, paintFor(process.stdout)).join('\n'));
-  return validation.verdict === 'resets' ? exitCodes.done : exitCodes.failed;
+async function tellVerdict(validation: Validation, stateDir: string, json: boolean): Promise<ExitCode> {
+  const mismatched = await mismatchNow(validation, stateDir);
+  if (json) await printJson({ ...validation, mismatch: mismatched });
+  else await print(renderValidation(validation, mismatched, paintFor(process.stdout)).join('\n'));
+  return mismatched === null && validation.verdict === 'resets' ? exitCodes.done : exitCodes.failed;
+}
+
+/** Why a verdict does not count; null: it does. */
+async function mismatchNow(validation: Validation, stateDir: string): Promise<string | null> {
+  const { watchdogs, board } = await knownWatchdogs(stateDir);
+  // Its driver may not be loaded yet: then only the machine can be another one.
+  const now = watchdogs.find(({ device }) => device === validation.device) ?? validation;
+  return mismatch(validation, { ...now, ...board });
 }

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attribute } from './sysfs.js';
+import { maxTextCharacters } from './validation-record.js';
+
+export const unknownBoard = 'unknown board';
 
 /** What a machine is, as far as it decides whether its watchdog resets it, and after how long. */
 export interface Board {
@@ -21,17 +24,17 @@ export async function readBoard(root = '/'): Promise<Board> {
   const dmi = join(root, '/sys/class/dmi/id');
   const tree = join(root, '/proc/device-tree');
   return {
-    board: (await told(dmi, names)) ?? (await told(tree, ['model'])) ?? 'unknown board',
+    board: (await told(dmi, names)) ?? (await told(tree, ['model'])) ?? unknownBoard,
     machine: (await told(dmi, serials)) ?? (await told(tree, ['serial-number'])),
     firmware: await told(dmi, firmware),
   };
 }
 
-/** What these attributes say, each word once; null: nothing. */
+/** What these attributes say, each word once, as long as a record may hold; null: nothing. */
 async function told(folder: string, attributes: readonly string[]): Promise<string | null> {
   const texts = await Promise.all(attributes.map((name) => attribute(folder, name)));
   const words = new Set(texts.map((text) => text?.replaceAll('\0', '') ?? '').filter((text) => text !== ''));
-  return words.size === 0 ? null : [...words].join(', ');
+  return words.size === 0 ? null : [...words].join(', ').slice(0, maxTextCharacters);
 }
 
 /**

@@ -4,7 +4,6 @@ import { promisify } from 'node:util';
 import { HoldfastError } from '../core/errors.js';
 import { type Board, readBoard } from './board.js';
 import { mismatch, type Validation, ValidationFiles } from './validation-record.js';
-import { heldBy } from './watchdog-failure.js';
 import { type FoundWatchdog, findWatchdogs } from './watchdog-inventory.js';
 import { deviceKey } from './watchdog-sysfs.js';
 
@@ -13,7 +12,7 @@ export interface KnownWatchdog extends FoundWatchdog {
   readonly validation: Validation | null;
   /** A verdict that belongs to another device, driver, machine or firmware, and why it does not count. */
   readonly foreign: { readonly validation: Validation; readonly why: string } | null;
-  /** Path of its record, which cannot be understood, and may say that it does not reset; null: there is none such. */
+  /** Path of its record, which cannot be read or understood, and may say that it does not reset; null: none such. */
   readonly damagedRecord: string | null;
 }
 
@@ -29,20 +28,29 @@ export interface WatchdogChoice {
   readonly reason: string;
 }
 
-/** The watchdogs of this machine with what is known of each. @param root prefix of /dev, /proc and /sys; only tests set it */
+/**
+ * The watchdogs of this machine with what is known of each; where no verdict can be read, a note says so.
+ * @param root prefix of /dev, /proc and /sys; only tests set it
+ */
 export async function knownWatchdogs(stateDir: string, root = '/'): Promise<KnownWatchdogs> {
-  const { watchdogs, notes } = await findWatchdogs(root);
-  const board = await readBoard(root);
-  const files = new ValidationFiles(stateDir);
   try {
-    const records = { results: await files.results(), damaged: await files.damaged() };
-    return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, records)), board, notes };
+    return await judgedWatchdogs(await readRecords(stateDir), root);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    const records = { results: [], damaged: new Map() };
-    const unknown = watchdogs.map((watchdog) => withVerdict(watchdog, board, records));
-    return { watchdogs: unknown, board, notes: [...notes, error.message] };
+    const known = await judgedWatchdogs({ results: [], damaged: new Map() }, root);
+    return { ...known, notes: [...known.notes, error.message] };
   }
+}
+
+async function judgedWatchdogs(records: Records, root: string): Promise<KnownWatchdogs> {
+  const { watchdogs, notes } = await findWatchdogs(root);
+  const board = await readBoard(root);
+  return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, records)), board, notes };
+}
+
+async function readRecords(stateDir: string): Promise<Records> {
+  const files = new ValidationFiles(stateDir);
+  return { results: await files.results(), damaged: await files.damaged() };
 }
 
 interface Records {
@@ -61,10 +69,14 @@ function withVerdict(watchdog: FoundWatchdog, board: Board, { results, damaged }
 /** Why a watchdog must not be relied on, whatever the configuration allows; null: nothing is known against it. */
 export function knownProblem({ device, problem, validation, damagedRecord }: KnownWatchdog): string | null {
   if (problem !== null) return problem;
-  if (damagedRecord !== null)
-    return `what was recorded of ${device} is damaged (${damagedRecord}), and may be that it does not reset this machine: validate it again`;
+  if (damagedRecord !== null) return damagedProblem(device, damagedRecord);
   if (validation?.verdict !== 'did-not-reset') return null;
   return `${device} did not reset this machine when it was validated (${validation.when}): mend the cause and validate it again, or name another device`;
+}
+
+/** @param path of its record */
+export function damagedProblem(device: string, path: string): string {
+  return `what was recorded of ${device} cannot be read or is damaged (${path}), and may be that it does not reset this machine: validate it again`;
 }
 
 /** Better ones first. */
@@ -86,22 +98,37 @@ export function chooseWatchdog(watchdogs: readonly KnownWatchdog[]): WatchdogCho
     const refused = watchdogs.map(knownProblem).filter((problem) => problem !== null);
     return { device: null, reason: refused.length > 0 ? refused.join('; ') : noWatchdog };
   }
-  return { device: best.device, reason: reasonFor(best, others) };
+  return { device: best.device, reason: reasonFor(best, others, watchdogs) };
 }
 
 const noWatchdog =
   "this machine has no watchdog (/dev/watchdog0, /dev/watchdog): load its board's driver, or softdog if it has no hardware one";
 
-function reasonFor(best: KnownWatchdog, others: readonly KnownWatchdog[]): string {
+function reasonFor(best: KnownWatchdog, others: readonly KnownWatchdog[], all: readonly KnownWatchdog[]): string {
+  const refused = refusedHardware(all);
+  const instead = refused === null ? 'but there is nothing else' : `for the hardware is refused (${refused})`;
   const facts = [
-    best.kind === 'hardware'
-      ? 'hardware'
-      : 'not hardware, but there is nothing else: a kernel that hangs is not reset by it',
+    best.kind === 'hardware' ? 'hardware' : `not hardware, ${instead}: a kernel that hangs is not reset by it`,
     best.validation?.verdict === 'resets' ? 'validated' : 'not validated yet',
-    ...(best.holder === null || best.holder.setting === null ? [] : [heldBy(best.holder)]),
     ...(others.length === 0 ? [] : [`before ${others.map(({ device }) => device).join(', ')}`]),
   ];
   return facts.join('; ');
+}
+
+/** Why the hardware that is there is not taken, and what helps; null: there is none, or nothing against it. */
+function refusedHardware(all: readonly KnownWatchdog[]): string | null {
+  const problems = all.filter(({ kind }) => kind === 'hardware').map(knownProblem);
+  const refused = problems.filter((problem) => problem !== null);
+  return refused.length === 0 ? null : refused.join('; ');
+}
+
+export interface ConfiguredWatchdog {
+  readonly device: string;
+  /** Null: not one of the watchdogs that were found. */
+  readonly known: KnownWatchdog | null;
+  readonly board: Board;
+  /** Why it is no hardware though there is some, with what helps; null: it is, or there is none, or it was named. */
+  readonly insteadOf: string | null;
 }
 
 /** Loads softdog. Injected, for tests load no modules. */
@@ -114,26 +141,29 @@ export const loadSoftdog: LoadSoftdog = async () => {
 /**
  * The device that a configuration stands for. Where `auto` finds nothing that could reset this machine, softdog is
  * loaded: it resets a machine whose software hangs, though not one whose kernel does.
- * @throws HF_WATCHDOG if there is none
+ * @throws HF_WATCHDOG if there is none, HF_STORE if no verdict can be read, not even one that forbids it
  */
 export async function findConfiguredWatchdog(
   configured: string,
   stateDir: string,
   root = '/',
   load: LoadSoftdog = loadSoftdog,
-): Promise<{ readonly device: string; readonly known: KnownWatchdog | null; readonly board: Board }> {
-  let all = await knownWatchdogs(stateDir, root);
+): Promise<ConfiguredWatchdog> {
+  const records = await readRecords(stateDir);
+  let all = await judgedWatchdogs(records, root);
   let device: string | null = configured;
   if (configured === 'auto') {
     let choice = chooseWatchdog(all.watchdogs);
     if (choice.device === null && (await loaded(load))) {
-      all = await knownWatchdogs(stateDir, root);
+      all = await judgedWatchdogs(records, root);
       choice = chooseWatchdog(all.watchdogs);
     }
     device = choice.device;
     if (device === null) throw new HoldfastError('HF_WATCHDOG', choice.reason);
   }
-  return { device, known: await watchdogAt(all.watchdogs, device, root), board: all.board };
+  const known = await watchdogAt(all.watchdogs, device, root);
+  const isStopgap = configured === 'auto' && known?.kind === 'software';
+  return { device, known, board: all.board, insteadOf: isStopgap ? refusedHardware(all.watchdogs) : null };
 }
 
 async function loaded(load: LoadSoftdog): Promise<boolean> {

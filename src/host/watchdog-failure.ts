@@ -4,7 +4,7 @@ import { HoldfastError } from '../core/errors.js';
 import type { ArmOptions } from '../ports/watchdog.js';
 import type { CommandName } from './keeper-commands.js';
 import type { NativeResult } from './native.js';
-import { findHolder, type Holder, holderSetting, readKernelWatchdog } from './watchdog-sysfs.js';
+import { agentProgram, findHolder, type Holder, holderSetting, readKernelWatchdog } from './watchdog-sysfs.js';
 
 /** As `Step` in native/keeper.h, in its order. */
 const steps = ['none', 'state', 'lease', 'open', 'timeout', 'rounded', 'start', 'disarm'] as const;
@@ -75,6 +75,8 @@ export async function busyCause(path: string, root: string): Promise<string> {
 
 /** Who holds a device, and what to do about it. */
 export function heldBy({ pid, program, setting }: Holder & { readonly setting: string | null }): string {
+  if (program === agentProgram)
+    return `held by pid ${pid} (${program}), which lets go of it once nothing runs on this node: empty this node, and do not end that program before, or this machine is reset`;
   if (setting === null) return `held by pid ${pid} (${program}): stop that program, or name another device`;
   return `held by pid ${pid} (${program}, ${setting}): set RuntimeWatchdogSec=0 in system.conf, or name another device`;
 }

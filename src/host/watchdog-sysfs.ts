@@ -1,7 +1,7 @@
 /** What /sys, /dev and /proc say of a kernel watchdog, without opening it: opening an idle one arms it. */
 import type { Stats } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { HoldfastError } from '../core/errors.js';
 import { attribute, linkedName, numberAttribute } from './sysfs.js';
 import { findOldDriver, softdogIdentity } from './watchdog-drivers.js';
@@ -170,20 +170,31 @@ export function refusalToArm(device: string, { stopsOnClose }: KernelWatchdogSta
   return `cannot arm ${device}: its driver stops when the agent dies (no WDIOF_MAGICCLOSE): load it with nowayout=1, or name another device`;
 }
 
-/** Who has the device open, if /proc tells; reading it needs the right to look at the holder. */
+/** Who has the device open; undefined: nobody, or it cannot be told. Looking at others needs the right to. */
 export async function findHolder(device: string, root = '/'): Promise<Holder | undefined> {
-  const own = deviceNumber(await stat(join(root, device)));
+  const file = await stat(join(root, device)).catch(() => undefined);
+  if (file === undefined) return undefined;
+  const own = deviceNumber(file);
   const folders = await sysfsFolders(root);
   // Two numbers with one folder are one device.
   const same = (number: string): boolean =>
     number === own || (folders.has(own) && folders.get(number) === folders.get(own));
-  for (const pid of await readdir(join(root, '/proc'))) {
+  for (const pid of await readdir(join(root, '/proc')).catch((): string[] => [])) {
     if (!/^[0-9]+$/.test(pid)) continue;
-    if (await holds(join(root, '/proc', pid, 'fd'), same)) {
-      return { pid: Number(pid), program: (await attribute(join(root, '/proc', pid), 'comm')) ?? 'unknown' };
+    if (await holds(join(root, '/proc', pid, 'fd'), join(root, '/dev/'), same)) {
+      return { pid: Number(pid), program: await programOf(join(root, '/proc', pid)) };
     }
   }
   return undefined;
+}
+
+/** What the agent is called as a holder: its process has the name of its interpreter. */
+export const agentProgram = 'holdfastd';
+
+async function programOf(folder: string): Promise<string> {
+  const words = (await attribute(folder, 'cmdline'))?.split('\0') ?? [];
+  if (words.some((word) => basename(word, '.js') === agentProgram)) return agentProgram;
+  return (await attribute(folder, 'comm')) ?? 'unknown';
 }
 
 /** The setting that made a program hold the device: systemd gives its RuntimeWatchdogSec to it. Null: not known. */
@@ -192,12 +203,12 @@ export function holderSetting({ pid, program }: Holder, timeoutS: number): strin
   return timeoutS > 0 ? `RuntimeWatchdogSec=${timeoutS}` : 'RuntimeWatchdogSec';
 }
 
-async function holds(folder: string, same: (number: string) => boolean): Promise<boolean> {
+async function holds(folder: string, devices: string, same: (number: string) => boolean): Promise<boolean> {
   for (const fd of await readdir(folder).catch((): string[] => [])) {
     const path = join(folder, fd);
-    // Most descriptors are sockets and pipes: readlink is cheap and tells.
+    // To stat a file of a network file system may wait for ever; readlink asks nobody.
     const target = await readlink(path).catch(() => '');
-    if (!target.startsWith('/')) continue;
+    if (!target.startsWith(devices)) continue;
     const file = await stat(path).catch(() => undefined);
     if (file?.isCharacterDevice() && same(deviceNumber(file))) return true;
   }

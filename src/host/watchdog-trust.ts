@@ -17,14 +17,22 @@ export interface TrustConfig {
   readonly allowUnvalidated: boolean;
 }
 
-/** @param known null: not one of the watchdogs that were found */
-export function trustIn(device: string, known: KnownWatchdog | null, config: TrustConfig): WatchdogTrust {
+/**
+ * @param known null: not one of the watchdogs that were found
+ * @param insteadOf why it was taken instead of hardware; null: it was not
+ */
+export function trustIn(
+  device: string,
+  known: KnownWatchdog | null,
+  config: TrustConfig,
+  insteadOf: string | null = null,
+): WatchdogTrust {
   const refused = known && knownProblem(known);
   const validation = known?.validation ?? null;
   const measured = validation?.verdict === 'resets' ? validation.kappa : null;
   if (refused !== null)
     return { kappa: config.kappa, validated: false, problem: refused, protection: 'UNPROTECTED (no watchdog)' };
-  if (measured === null) return unvalidated(device, known, config);
+  if (measured === null) return unvalidated(device, known, config, insteadOf);
   if (config.kappa !== null && config.kappa < measured) {
     const problem = `watchdog.kappa = ${config.kappa} is configured, but ${device} was seen to reset this machine after ${measured} timeouts: remove kappa from the configuration, or set it to ${measured}`;
     return { kappa: measured, validated: true, problem, protection: 'UNPROTECTED (no watchdog)' };
@@ -37,11 +45,13 @@ function unvalidated(
   device: string,
   known: KnownWatchdog | null,
   { kappa, allowUnvalidated }: TrustConfig,
+  insteadOf: string | null,
 ): WatchdogTrust {
   const base = { kappa, validated: false, protection: 'UNPROTECTED (unvalidated)' } as const;
   if (allowUnvalidated) return { ...base, problem: null };
   const remedy = `run 'holdfast watchdog validate ${device}', or set watchdog.allowUnvalidated = true to run resources all the same`;
-  return { ...base, problem: `${why(device, known)}: ${remedy}` };
+  const instead = insteadOf === null ? '' : `${insteadOf}; until then the agent takes ${device}, and `;
+  return { ...base, problem: `${instead}${why(device, known)}: ${remedy}` };
 }
 
 function why(device: string, known: KnownWatchdog | null): string {
