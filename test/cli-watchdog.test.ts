@@ -241,6 +241,10 @@ t.test('a watchdog over which the agent starts nothing is not said to be taken',
   rmSync(join(root.root, 'proc/7'), { recursive: true });
   root.opens(1, 'systemd', 'dev/watchdog1');
   t.match(await said('auto', true), /would take .*RuntimeWatchdogSec=30\): set RuntimeWatchdogSec=0/);
+  const all = await knownWatchdogs('/nowhere', root.root);
+  const unread = renderWatchdogs({ ...all, ...all.board, choice: null }, plain).join('\n');
+  t.match(unread, /\n\twhether it was validated cannot be read\nwhich one the agent takes cannot be told$/);
+  t.notMatch(unread, /never validated/);
 });
 
 const validation: Validation = {
@@ -406,6 +410,11 @@ t.test('what lies where a record should is told of', async (t) => {
   writeFileSync(join(folder, 'run'), 'garbage\n');
   t.match(await holdfast('list'), { exitCode: 0, stdout: /cli\/watchdog\/run is damaged, so that .*: remove it/ });
   rmSync(folder, { recursive: true });
+  symlinkSync('watchdog', folder);
+  const { stdout } = await holdfast('list');
+  t.match(stdout, /cli\/watchdog: ELOOP: [\s\S]*\nwhich one the agent takes cannot be told$/m);
+  t.equal(stdout.match(/cannot read/g)?.length, 1);
+  rmSync(folder);
   writeFileSync(folder, '');
   t.match(await holdfast('list'), { exitCode: 0, stdout: /cli\/watchdog is not a directory, so that .*: remove it/ });
   rmSync(stateDir, { recursive: true });

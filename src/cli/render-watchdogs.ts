@@ -7,7 +7,7 @@ import type { WatchdogList } from './watchdog-list.js';
 export function renderWatchdogs(list: WatchdogList, paint: Paint): readonly string[] {
   return [
     `${boardOf(list.board)}${list.firmware === null ? '' : `, firmware ${printable(list.firmware)}`}`,
-    ...list.watchdogs.flatMap((watchdog) => renderWatchdog(watchdog, paint)),
+    ...list.watchdogs.flatMap((watchdog) => renderWatchdog(watchdog, list.choice !== null, paint)),
     ...list.notes.map((note) => paint('notable', printable(note))),
     renderChoice(list.choice, paint),
   ];
@@ -17,14 +17,17 @@ function boardOf(board: string): string {
   return board === unknownBoard ? board : `board ${printable(board)}`;
 }
 
-function renderChoice({ device, reason, problem }: WatchdogList['choice'], paint: Paint): string {
+function renderChoice(choice: WatchdogList['choice'], paint: Paint): string {
+  if (choice === null) return paint('notable', 'which one the agent takes cannot be told');
+  const { device, reason, problem } = choice;
   if (device === null) return `${paint('bad', 'the agent takes none')}: ${printable(reason)}`;
   if (problem === null) return `the agent takes ${printable(device)}: ${printable(reason)}`;
   const would = paint('bad', `the agent would take ${printable(device)}`);
   return `${would} (${printable(reason)}), but starts nothing until this is mended: ${printable(problem)}`;
 }
 
-function renderWatchdog(watchdog: KnownWatchdog, paint: Paint): readonly string[] {
+/** @param isRead what is known of it could be read */
+function renderWatchdog(watchdog: KnownWatchdog, isRead: boolean, paint: Paint): readonly string[] {
   const kind = watchdog.kind === 'hardware' ? '' : ` (${paint('notable', 'not hardware')}: a hung kernel is not reset)`;
   const driver = watchdog.driver === null ? 'driver unknown' : `driver ${printable(watchdog.driver)}`;
   return section(watchdog.device, [
@@ -32,7 +35,7 @@ function renderWatchdog(watchdog: KnownWatchdog, paint: Paint): readonly string[
     stateOf(watchdog),
     holderOf(watchdog),
     ...(watchdog.problem === null ? [] : [`${paint('bad', 'refused')}: ${printable(watchdog.problem)}`]),
-    knowledgeOf(watchdog, paint),
+    isRead ? knowledgeOf(watchdog, paint) : paint('notable', 'whether it was validated cannot be read'),
   ]);
 }
 

@@ -26,8 +26,8 @@ export interface ConfiguredChoice {
 
 export interface WatchdogList extends Board {
   readonly watchdogs: readonly KnownWatchdog[];
-  /** As the agent takes it. */
-  readonly choice: ConfiguredChoice;
+  /** As the agent takes it; null: nobody can tell, for what is known of them cannot be read. */
+  readonly choice: ConfiguredChoice | null;
   readonly notes: readonly string[];
 }
 
@@ -35,12 +35,24 @@ export interface WatchdogList extends Board {
 export async function listWatchdogs(configFile: string | undefined, { json }: CommonOptions): Promise<ExitCode> {
   const { stateDir, watchdog } = loadConfig(configFile);
   const { watchdogs, board, notes: found } = await knownWatchdogs(stateDir);
-  const counting = await leftCounting(watchdogs, stateDir);
-  const notes = [...found, ...(await misplaced(stateDir)), ...(await waitingRun(stateDir)), ...counting];
-  const list = { watchdogs, choice: await choiceOf(watchdog, watchdogs), ...board, notes };
+  const isRead = await areReadable(stateDir);
+  const runs = isRead ? [...(await waitingRun(stateDir)), ...(await leftCounting(watchdogs, stateDir))] : [];
+  const notes = [...found, ...(await misplaced(stateDir)), ...runs];
+  const list = { watchdogs, choice: isRead ? await choiceOf(watchdog, watchdogs) : null, ...board, notes };
   if (json) await printJson(list);
   else await print(renderWatchdogs(list, paintFor(process.stdout)).join('\n'));
   return exitCodes.done;
+}
+
+/** Only root may read the verdicts. Why they cannot be read is told among the notes of what was found. */
+async function areReadable(stateDir: string): Promise<boolean> {
+  try {
+    await new ValidationFiles(stateDir).results();
+    return true;
+  } catch (error) {
+    if (error instanceof HoldfastError) return false;
+    throw error;
+  }
 }
 
 /** A file where the records should lie: there are none, and there can be none. */
