@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Real watchdogs of the kernel in QEMU guests, and the real agent that pets them: `npm run watchdog-lab -- --help`.
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chooseAccelerator } from './qemu/accelerator.mjs';
 import { parseArguments, usage } from './qemu/arguments.mjs';
@@ -42,7 +42,10 @@ const parts = {
 
 function readArguments() {
   try {
-    return parseArguments(process.argv.slice(2), known);
+    const options = parseArguments(process.argv.slice(2), known);
+    // That it cannot be written is better known now than after an hour.
+    if (options !== null && options.json !== null) appendFileSync(options.json, '');
+    return options;
   } catch (error) {
     return fail(error.message, 2);
   }

@@ -226,6 +226,9 @@ t.test('the command line', async (t) => {
   t.equal(parse('--help'), null);
   t.match(parse(), { short: false, parts: ['drivers', 'cluster', 'validate'], times: 10, only: [] });
   t.match(parse('--short'), { short: true, parts: ['drivers', 'cluster'], times: 1 });
+  t.match(parse('--only', 'itco'), { parts: ['drivers', 'validate'] }, 'the cluster has no driver to choose');
+  t.match(parse('--only', 'itco/agent-killed'), { parts: ['drivers'] }, 'and cases are of drivers');
+  t.match(parse('--only', 'itco,softdog/agent-killed'), { parts: ['drivers', 'validate'] });
   t.match(parse('--only', 'softdog/agent-killed,itco'), {
     only: [
       { driver: 'softdog', case: 'agent-killed' },

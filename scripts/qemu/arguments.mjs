@@ -8,8 +8,9 @@ reset. Needs root and Debian 12 on x86-64; installs what is missing of QEMU and 
 and root in /var/cache/holdfast-qemu (or $HOLDFAST_QEMU_CACHE): remove it to get what Debian has now.
   --short       one driver, three cases, and one cut: what continuous integration can afford
   --part PART   drivers: every driver through every case; cluster: three guests, cut, panic, hang;
-                validate: the commands 'watchdog validate', interrupted too, and 'why' (all of them)
-  --only NAME   in parts drivers and validate only these drivers; DRIVER/CASE: only that case
+                validate: the commands 'watchdog validate', interrupted too, and 'why'
+                (all, unless --only or --short says less)
+  --only NAME   only these drivers, in parts drivers and validate; DRIVER/CASE: only that case, in part drivers
   --times N     how often the cluster is cut, 1 to 100 (10; 1 with --short)
   --guests N    drivers at a time, 1 to 8 (2)
   --accel NAME  auto: KVM if it boots the guests' kernel, else TCG (auto)
@@ -43,10 +44,11 @@ export function parseArguments(argv, known) {
   if (values.help) return null;
   const short = values.short ?? false;
   const times = whole('--times', values.times ?? (short ? '1' : '10'), 1, 100);
+  const only = split(values.only).map((name) => choice(name, known));
   return {
     short,
-    parts: chosenParts(values.part, short),
-    only: split(values.only).map((name) => choice(name, known)),
+    parts: chosenParts(values.part, only, short),
+    only,
     times,
     limitMs: (limitMinutes + times * cutMinutes) * 60_000,
     guests: whole('--guests', values.guests ?? '2', 1, 8),
@@ -61,9 +63,11 @@ export function isChosen(only, driver, caseName) {
   return only.length === 0 || only.some((each) => each.driver === driver && (each.case ?? caseName) === caseName);
 }
 
-function chosenParts(given, short) {
+/** What was named; else those in which there is something of what was named. */
+function chosenParts(given, only, short) {
   const named = split(given).map((name) => oneOf('--part', name, parts));
   if (named.length > 0) return parts.filter((part) => named.includes(part));
+  if (only.length > 0) return only.every((each) => each.case !== null) ? ['drivers'] : ['drivers', 'validate'];
   return short ? ['drivers', 'cluster'] : parts;
 }
 
