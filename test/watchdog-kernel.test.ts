@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -125,6 +125,26 @@ t.test('names who holds the device', async (t) => {
     await busyCause('/dev/watchdog', root),
     'held by pid 1 (systemd, RuntimeWatchdogSec=30): set RuntimeWatchdogSec=0 in system.conf, or name another device',
   );
+});
+
+t.test('asks no file that is not below /dev who it is: it may lie on a file system that answers nobody', async (t) => {
+  const { root, device, watchdog, opens } = fakeRoot(t);
+  watchdog('watchdog1', { ...i6300esb, dev: '511:1' });
+  device('watchdog1', 511, 1);
+  mkdirSync(join(root, 'mnt/nfs'), { recursive: true });
+  opens(50, 'innocent', 'mnt/nfs/file');
+  // Were it asked, it would say that it is the device.
+  symlinkSync('../../dev/watchdog1', join(root, 'mnt/nfs/file'));
+  t.equal(await findHolder('/dev/watchdog1', root), undefined);
+});
+
+t.test('a device that is gone, and a /proc that cannot be read, tell of no holder', async (t) => {
+  const { root, device, watchdog } = fakeRoot(t);
+  watchdog('watchdog1', { ...i6300esb, dev: '511:1' });
+  t.equal(await findHolder('/dev/watchdog1', root), undefined);
+  device('watchdog1', 511, 1);
+  rmSync(join(root, 'proc'), { recursive: true });
+  t.equal(await findHolder('/dev/watchdog1', root), undefined);
 });
 
 t.test('opens nothing but watchdogs', async (t) => {
