@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { protectionWarning } from '../src/agent/report.js';
 import { boardClockErrorMs, readBoard } from '../src/host/board.js';
-import type { Validation } from '../src/host/validation-record.js';
+import { type Validation, ValidationFiles } from '../src/host/validation-record.js';
 import {
   chooseWatchdog,
   findConfiguredWatchdog,
@@ -414,6 +414,8 @@ t.test('a record is that of the device that its file is named after, whatever li
   const copies = ['watchdog0-2025.json', 'a.json', 'watchdog0.json.json', 'watchdog000.json'];
   for (const name of [...copies, ...Array.from({ length: 300 }, (_, nth) => `${nth}.json`)])
     writeFileSync(join(stateDir, 'watchdog', name), JSON.stringify(verdict));
+  const files = new ValidationFiles(stateDir);
+  t.same([(await files.results()).length, (await files.damaged()).size], [1, 0], 'not even looked at');
   const known = async () => (await knownWatchdogs(stateDir, root.root)).watchdogs;
   t.match(await known(), [{ validation: { verdict: 'did-not-reset' }, damagedRecord: null }, { damagedRecord: null }]);
   writeFileSync(join(stateDir, 'watchdog', 'watchdog1.json'), JSON.stringify(verdict));
