@@ -306,7 +306,7 @@ t.test('the manager itself says what would be, and why something is where it is'
     timing: () => ({}) as TimingReport,
     explain: (sid) => explain(known(), sid) ?? someExplanation,
     preview: (command) => previewCommand(known(), command),
-    resets: () => ({ resets: [], problem: null }),
+    resets: () => ({ resets: [], problem: null, incomplete: false }),
     acknowledgeResets: async () => 0,
   });
   await all.change(add('ocf:web'));
@@ -414,7 +414,7 @@ t.test('reports and events are passed on', async (t) => {
   const all = world();
   const status = { version: 'v' } as StatusReport;
   const timing: TimingReport = { lines: [], fits: true, problems: [] };
-  const resets = { resets: [], problem: null };
+  const resets = { resets: [], problem: null, incomplete: false };
   const control = new LocalControl(all.agent, new Map(), {
     status: () => status,
     timing: () => timing,

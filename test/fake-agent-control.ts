@@ -170,6 +170,7 @@ export class FakeAgentControl implements AgentControl {
   readonly shutdowns: (() => Promise<void>)[] = [];
   readonly prepared: string[] = [];
   knownResets: readonly ResetReport[] = [];
+  resetsProblem: string | null = null;
   readonly #resources = new Map<string, ResourceConfig>();
   readonly #groups = new Map<string, Group>();
   readonly #rules = new Map<string, RuleReport>();
@@ -220,7 +221,7 @@ export class FakeAgentControl implements AgentControl {
   }
 
   resets(): ResetsReport {
-    return { resets: this.knownResets, problem: null };
+    return { resets: this.knownResets, problem: this.resetsProblem, incomplete: this.resetsProblem !== null };
   }
 
   async acknowledgeResets(): Promise<number> {

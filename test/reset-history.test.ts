@@ -68,7 +68,7 @@ const stopped = { _TRANSPORT: 'driver', MESSAGE_ID: 'd93fb3c9c24d451a97cea615ce5
 
 t.test('the first start knows of no reset; nor does a restart of the agent alone', async (t) => {
   const all = await machine();
-  t.strictSame((await all.boot('one')).report(), { resets: [], problem: null });
+  t.strictSame((await all.boot('one')).report(), { resets: [], problem: null, incomplete: false });
   await all.files.saveNotes(notesOf('one'));
   const restarted = await all.boot('one');
   t.strictSame(restarted.report().resets, []);
@@ -291,7 +291,8 @@ t.test(
     const problem =
       /are not stored: cannot write .*history.json: ENOSPC: free some space; what was stored before stays/;
     t.match(all.problems, [problem]);
-    t.match(history.report(), { resets: [{ endedBootId: 'two' }, { endedBootId: 'one' }], problem });
+    const resets = [{ endedBootId: 'two' }, { endedBootId: 'one' }];
+    t.match(history.report(), { resets, problem, incomplete: false }, 'all of it is known');
     await fillDisk(path);
     const view = { lostMs: aliveMs, fenced: null, releasedMs: null, backMs: null };
     const refused = history.acknowledge(5);
@@ -332,10 +333,10 @@ t.test('a history that cannot be read is not overwritten, and is there again onc
   await symlink('history.json', path);
   await all.files.saveNotes(notesOf('two'));
   const history = await all.boot('three');
-  const problem = /are not stored: cannot read .*history.json: ELOOP: see to its file system/;
+  const problem = /earlier resets are not known: cannot read .*history.json: ELOOP: see to its file system/;
   t.match(all.problems, [problem]);
   t.equal(all.problems.length, 1, 'told once');
-  t.match(history.report(), { resets: [{ endedBootId: 'two' }], problem });
+  t.match(history.report(), { resets: [{ endedBootId: 'two' }], problem, incomplete: true });
   await t.rejects(history.acknowledge(5), { code: 'HF_STORE', message: /nothing was acknowledged/ });
   t.strictSame((await readdir(join(all.stateDir, 'resets'))).sort(), ['boot.json', 'history.json']);
   await rm(path);
@@ -346,7 +347,7 @@ t.test('a history that cannot be read is not overwritten, and is there again onc
     { endedBootId: 'two', acknowledgedMs: 6 },
     { endedBootId: 'one', acknowledgedMs: null },
   ];
-  t.match(history.report(), { resets: both, problem: null });
+  t.match(history.report(), { resets: both, problem: null, incomplete: false });
   t.match((await all.boot('three')).report().resets, both);
 });
 
@@ -379,9 +380,9 @@ t.test('a damaged history says so until it is acknowledged, and is kept', async 
     const name = JSON.stringify(damage.slice(0, 20));
     t.match(history.report(), { resets: [{ endedBootId: 'one' }], problem: /history.json.*history.damaged/ }, name);
     t.equal(await readFile(join(all.stateDir, 'resets', 'history.damaged'), 'utf8'), damage);
-    t.match((await all.boot('two')).report().problem, /earlier resets are not known/, 'and still says so');
+    t.match((await all.boot('two')).report(), { problem: /earlier resets are not known/, incomplete: true });
     await history.acknowledge(1);
-    t.equal((await all.boot('two')).report().problem, null);
+    t.match((await all.boot('two')).report(), { problem: null, incomplete: false });
   }
 });
 

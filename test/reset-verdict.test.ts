@@ -514,7 +514,13 @@ t.test('as people read it', async (t) => {
   t.match(text, /the others {2}they saw it go at 2026-11-22 20:00:03 UTC/);
   t.match(text, /what fits as well:\n {2}power-loss: .* in the last 5 s before\n?$/);
   t.match(renderHistory([report], plain), [/2026-11-22 20:00:01 UTC {2}self-fenced.*not acknowledged/]);
-  t.strictSame(renderHistory([], plain), ['no reset of this node is known']);
+  const unfound = { ...report, foundMs: null };
+  t.match(
+    renderReset(unfound, plain)[1],
+    /^ {2}last seen alive at .*, booted again at 2026-11-22 20:01:00 UTC; not ack/,
+  );
+  t.match(renderReset({ ...unfound, lastSeenMs: null, bootedMs: null }, plain)[1], /^ {2}not acknowledged/);
+  t.match(renderHistory([{ ...unfound, lastSeenMs: null }], plain), [/^2026-11-22 20:01:00 UTC {2}self-fenced/]);
   t.match(resetWarnings([report, report]), [/this node was reset.*, and 1 times before that: self-fenced.*why --ack/]);
   t.strictSame(resetWarnings([]), []);
 });

@@ -201,7 +201,8 @@ export interface Judgement {
 export interface ResetReport extends Judgement {
   readonly endedBootId: string | null;
   readonly bootId: string;
-  readonly foundMs: number;
+  /** When the agent was back and found it; null: none has found it yet. */
+  readonly foundMs: number | null;
   /** Start of the kernel that came after; null: not known, or the clocks contradict each other. */
   readonly bootedMs: number | null;
   readonly acknowledgedMs: number | null;
@@ -213,6 +214,8 @@ export interface ResetsReport {
   readonly resets: readonly ResetReport[];
   /** What is wrong with the history itself, a sentence; null: nothing. */
   readonly problem: string | null;
+  /** Earlier resets may be missing, for what was kept of them could not be read. */
+  readonly incomplete: boolean;
 }
 
 /** What is kept and shown at most. */

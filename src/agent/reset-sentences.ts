@@ -195,9 +195,9 @@ function fencedSays({ fenced }: PeersView): readonly string[] {
 }
 
 function clockSays(evidence: ResetEvidence, { bootedMs }: ResetFacts): string {
-  const { endedBootId, bootId, foundMs } = evidence;
+  const { endedBootId, bootId } = evidence;
   const ids = `the kernel's boot id was ${oneLine(endedBootId ?? 'unknown')} and is ${oneLine(bootId)}`;
   if (bootedMs !== null) return `${ids}; it booted at ${instant(bootedMs)}`;
   const why = evidence.bootedMs === null ? 'another boot lies in between' : 'the clocks contradict each other';
-  return `${ids}; when it booted is not known, for ${why}; the agent was back at ${instant(foundMs)}`;
+  return `${ids}; when it booted is not known, for ${why}`;
 }

@@ -20,6 +20,12 @@ export function common(command: Command): CommonOptions {
   return { socket: String(socket), json: json === true };
 }
 
+/** Typed, or in the environment; null: that of the configuration is to be taken. */
+export function namedSocket(command: Command): string | null {
+  const source = command.getOptionValueSourceWithGlobals('socket');
+  return source === undefined || source === 'default' ? null : common(command).socket;
+}
+
 export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, value];
 }

@@ -33,7 +33,8 @@ export function exitCodeOf(code: ErrorCode): ExitCode {
 export const exitCodeHelp = `
 Exit codes:
   0  done; also when watch is ended with Ctrl-C
-  1  failed: no such resource, it exists already, times that do not fit, output that cannot be written, ...
+  1  failed: no such resource, it exists already, times that do not fit, output that cannot be written,
+     a history of resets that could not be read (why), ...
   2  unknown command or option, or a malformed argument; nothing was done
   3  nothing was done: no quorum, too much under way, or what there is forbids it (a rule, a state)
   4  the outcome is unknown: the change may or may not have happened

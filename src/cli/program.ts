@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parseInteger } from './arguments.js';
-import { common, type Finish, load } from './changing.js';
+import { common, type Finish, load, namedSocket } from './changing.js';
 import { addClusterCommands } from './cluster-commands.js';
 import { exitCodeHelp } from './exit-codes.js';
 import { addHelpCommands } from './help-command.js';
@@ -58,10 +58,10 @@ function addWhy(program: Command, finish: Finish): void {
     .description('why this node was reset last, with the evidence, and what fits as well')
     .option('--all', 'every reset that is known, a line for each')
     .option('--ack', 'say that they were seen: the status does not show them any more')
-    .option('--config <file>', `for when it does not answer: ${configDescription}`)
+    .option('--config <file>', `for its socket, and for when it does not answer: ${configDescription}`)
     .action(async ({ all, ack, config }, command) => {
       const { acknowledge, why } = await import('./why.js');
-      const options = { ...common(command), config, all: all === true };
+      const options = { json: common(command).json, socket: namedSocket(command), config, all: all === true };
       finish(ack === true ? await acknowledge(options) : await why(options));
     });
 }

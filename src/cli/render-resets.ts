@@ -29,8 +29,14 @@ export function renderReset(reset: ResetReport, paint: Paint): readonly string[]
   ];
 }
 
+/** @param incomplete what was kept of earlier resets could not be read */
+export function noneKnown(incomplete: boolean): string {
+  return incomplete
+    ? 'whether this node was reset is not known, for its history could not be read'
+    : 'no reset of this node is known';
+}
+
 export function renderHistory(resets: readonly ResetReport[], paint: Paint): readonly string[] {
-  if (resets.length === 0) return ['no reset of this node is known'];
   return resets.map((reset) => `${when(reset)}  ${headline(reset, paint)} (${stateOf(reset, paint)})`);
 }
 
@@ -38,13 +44,22 @@ function headline({ summary, expected, certainty }: ResetReport, paint: Paint): 
   return paint(expected ? 'good' : tones[certainty], printable(summary));
 }
 
-function when({ lastSeenMs, foundMs }: ResetReport): string {
-  return instant(lastSeenMs ?? foundMs);
+function when({ lastSeenMs, foundMs, bootedMs }: ResetReport): string {
+  const ms = lastSeenMs ?? foundMs ?? bootedMs;
+  return ms === null ? 'at an unknown time' : instant(ms);
 }
 
-function stateOf({ lastSeenMs, foundMs, acknowledgedMs, expected }: ResetReport, paint: Paint): string {
-  const seen = lastSeenMs === null ? '' : `last seen alive at ${instant(lastSeenMs)}, `;
-  const back = `the agent was back at ${instant(foundMs)}`;
-  if (acknowledgedMs !== null) return `${seen}${back}; acknowledged`;
-  return expected ? `${seen}${back}` : `${seen}${back}; ${paint('notable', "not acknowledged ('holdfast why --ack')")}`;
+function stateOf(reset: ResetReport, paint: Paint): string {
+  return [timesOf(reset).join(', '), seenBySomebody(reset, paint)].filter((each) => each !== '').join('; ');
+}
+
+function seenBySomebody({ acknowledgedMs, expected }: ResetReport, paint: Paint): string {
+  if (acknowledgedMs !== null) return 'acknowledged';
+  return expected ? '' : paint('notable', "not acknowledged ('holdfast why --ack')");
+}
+
+function timesOf({ lastSeenMs, foundMs, bootedMs }: ResetReport): readonly string[] {
+  const seen = lastSeenMs === null ? [] : [`last seen alive at ${instant(lastSeenMs)}`];
+  if (foundMs !== null) return [...seen, `the agent was back at ${instant(foundMs)}`];
+  return bootedMs === null ? seen : [...seen, `booted again at ${instant(bootedMs)}`];
 }

@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
 import { parseInteger, parseName } from './arguments.js';
-import { common, type Finish } from './changing.js';
+import { common, type Finish, namedSocket } from './changing.js';
 
 /** Only the usual file may be missing, so that it is no default here: what is named has to be there. */
 export const configDescription = "holdfastd's configuration (default: /etc/holdfast/holdfast.toml, if it is there)";
@@ -36,9 +36,8 @@ export function addWatchdogCommands(program: Command, finish: Finish): void {
     .action(async (device: string | undefined, { config, yes, result, again, timeout }, command: Command) => {
       const { validateWatchdog } = await import('./watchdog-validate.js');
       const how = { yes: yes === true, result: result === true, again: again === true, timeoutS: timeout };
-      const { socket, json } = common(command);
-      const where = { config, socket: isGiven(command, 'socket') ? socket : null };
-      finish(await validateWatchdog(device, { json, ...where, ...how }));
+      const { json } = common(command);
+      finish(await validateWatchdog(device, { json, config, socket: namedSocket(command), ...how }));
     });
 }
 
@@ -46,10 +45,4 @@ function withConfig(command: Command): Command {
   return command.addOption(
     new Option('--config <file>', configDescription).argParser((text) => parseName('--config', text)),
   );
-}
-
-/** Typed, or in the environment. */
-function isGiven(command: Command, option: string): boolean {
-  const source = command.getOptionValueSourceWithGlobals(option);
-  return source !== undefined && source !== 'default';
 }

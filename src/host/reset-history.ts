@@ -250,7 +250,8 @@ export class ResetHistoryKeeper {
   report(): ResetsReport {
     const problems = [this.#problem, this.#unstored].filter((each) => each !== null);
     const resets = this.#records.map(reportOf).toReversed();
-    return { resets, problem: problems.length === 0 ? null : problems.join('; ') };
+    const incomplete = !this.#isRead || this.#problem !== null;
+    return { resets, problem: problems.length === 0 ? null : problems.join('; '), incomplete };
   }
 
   /** What nobody has acknowledged and somebody should; newest first. */
@@ -305,7 +306,8 @@ export class ResetHistoryKeeper {
   /** The same trouble is told once. */
   #noteUnstored(error: unknown): void {
     const cause = error instanceof Error ? error.message : String(error);
-    const text = oneLine(`this node's resets are not stored: ${cause}; what was stored before stays`);
+    const what = this.#isRead ? 'resets are not stored' : 'earlier resets are not known';
+    const text = oneLine(`this node's ${what}: ${cause}; what was stored before stays`);
     if (text !== this.#unstored) this.#onProblem(text);
     this.#unstored = text;
   }
