@@ -148,6 +148,7 @@ t.test('killed after the last pet it leaves a watchdog that counts, and that is 
     const told = node.holdfast('watchdog', ...args);
     t.equal(await told.ended, exitCode);
     t.match(told.text, counts, args.join(' '));
+    t.notMatch(told.text, /nothing was begun/, 'nobody has asked for that');
   }
   node.root.watchdog('watchdog1', { state: 'inactive' });
   const stopped = node.holdfast('watchdog', 'list');

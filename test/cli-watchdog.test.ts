@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -6,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { StatusReport } from '../src/agent/status.js';
 import { createStatusServer } from '../src/api/status-server.js';
+import { leftCounting } from '../src/cli/left-counting.js';
 import { plain } from '../src/cli/render.js';
 import { renderValidation, renderWatchdogs } from '../src/cli/render-watchdogs.js';
 import {
@@ -569,4 +579,43 @@ t.test('a watchdog that cannot be stopped and did not reset is not said to be ab
   t.equal(end, 'outlived');
   t.match(said.join('\n'), /nowayout set: the watchdog counts on, and may reset this machine yet/);
   t.notMatch(said.join('\n'), /going to reset/);
+});
+
+t.test('a watchdog that was left counting, as far as its driver tells, and until it would have fired', async (t) => {
+  const root = fakeRoot(t);
+  root.old('ib700wdt');
+  const bootId = '01234567-89ab-cdef-0123-456789abcdef';
+  root.write('proc/sys/kernel/random/boot_id', `${bootId}\n`);
+  const left = join(root.root, 'state');
+  const begin = {
+    ...{ step: 'begin', run: validation.run, device: '/dev/watchdog', driver: 'ib700wdt', kind: 'hardware' },
+    ...{ identity: 'unknown', ...here, bootId, pid: 99, pidStarted: '1', bootMs: 5, wallMs: 6, timeoutAskedS: 10 },
+  };
+  const due = { step: 'last-pet-due', bootMs: 99 };
+  const ended = (agoS: number, ...steps: readonly object[]) => {
+    root.write('state/watchdog/run', steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
+    const writtenS = Date.now() / 1_000 - agoS;
+    utimesSync(join(left, 'watchdog/run'), writtenS, writtenS);
+  };
+  const said = async () => leftCounting((await knownWatchdogs(left, root.root)).watchdogs, left, root.root);
+  t.same(await said(), []);
+  ended(20, begin, due);
+  t.match(await said(), [
+    /^\/dev\/watchdog may be counting \(its driver does not tell\) since .* at any moment until 20.*Z: start nothing/,
+  ]);
+  ended(30, begin, due);
+  t.same(await said(), [], 'both expiries are over');
+  ended(30, begin);
+  t.match(await said(), [/at any moment: start nothing/], 'when it was killed while it petted is not known');
+  ended(0, { ...begin, bootId: 'before' }, due);
+  t.same(await said(), [], 'another boot');
+  ended(0, { ...begin, device: '/dev/watchdog1' }, due);
+  t.same(await said(), [], 'another device');
+  ended(0, begin, due);
+  root.write('proc/99/stat', `99 (holdfast) S ${'0 '.repeat(18)}1 0`);
+  t.same(await said(), [], 'it is under way');
+  root.write('proc/99/stat', `99 (another) S ${'0 '.repeat(18)}2 0`);
+  t.equal((await said()).length, 1, 'its pid is that of another process now');
+  root.opens(7, 'watchdogd', 'dev/watchdog');
+  t.same(await said(), [], 'somebody pets it');
 });
