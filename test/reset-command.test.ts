@@ -167,3 +167,25 @@ t.test('without the agent, and without notes that can be read: no agent was back
   t.match(unread, { exitCode: 1, stdout: /^whether this node was reset is not known/ });
   t.equal(unread.stderr.match(/cannot read .*history.json: ELOOP/g)?.length, 1, 'said once');
 });
+
+t.test('without the agent, after a validation that was killed after its last pet', onlyRoot, async (t) => {
+  const atMs = Date.now() - 20_000;
+  const { stateDir, config } = filesOf('killed', { ...wellNotes, armed: false, aliveMs: atMs + 1_000 });
+  const steps = [
+    {
+      ...{ step: 'begin', run: '0123456789abcdef', device: '/dev/watchdog0', driver: 'i6300esb', kind: 'hardware' },
+      ...{ identity: 'i6300ESB timer', board: 'a board', machine: null, firmware: null, bootId: 'old', pid: 1 },
+      ...{ pidStarted: 'never', bootMs: 1_000, wallMs: atMs, timeoutAskedS: 10 },
+    },
+    { step: 'last-pet-due', bootMs: 2_000 },
+    { step: 'interrupted', reason: 'its command was killed after the last pet' },
+  ];
+  mkdirSync(join(stateDir, 'watchdog'));
+  writeFileSync(join(stateDir, 'watchdog', 'run'), steps.map((step) => `${JSON.stringify(step)}\n`).join(''));
+  for (const when of ['as it gets its verdict', 'with its verdict']) {
+    const [reset] = JSON.parse((await why(['--config', config, '--json'], nobody)).stdout).resets;
+    const texts = reset.evidence.map(({ text }: { readonly text: string }) => text);
+    t.match(texts.join('\n'), /validation of \/dev\/watchdog0 that began at .* had armed it, and is unfinished/, when);
+    t.match(reset, { endedBootId: 'old', certainty: 'open', alternatives: [{ verdict: 'watchdog-fired' }] }, when);
+  }
+});

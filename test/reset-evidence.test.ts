@@ -338,7 +338,22 @@ t.test('validations that have reset this machine', async (t) => {
   await files.writeResult({ ...sample, device: '/dev/watchdog3', bootBefore: null });
   await files.writeResult({ ...sample, device: '/dev/watchdog4', bootAfter: null });
   const beganMs = Date.UTC(2026, 10, 22, 20);
-  t.strictSame(await known(), [{ device: '/dev/watchdog0', beganMs, bootBefore: 'before', bootAfter: 'after' }]);
+  const its = { device: '/dev/watchdog0', beganMs, bootBefore: 'before', bootAfter: 'after', mayResetUntilMs: null };
+  t.strictSame(await known(), [its]);
+  // As a command leaves it that was killed after its last pet: judged in the same boot, or in a later one.
+  const unfinished: Validation = { ...sample, device: '/dev/watchdog5', verdict: 'unfinished', kappa: null };
+  await files.writeResult({ ...unfinished, bootAfter: null });
+  await files.writeResult({ ...unfinished, device: '/dev/watchdog6', timeoutS: null, timeoutAskedS: 5 });
+  await files.writeResult({ ...unfinished, device: '/dev/watchdog7', timeoutS: 1e15 });
+  await files.writeResult({ ...unfinished, device: '/dev/watchdog8', bootBefore: null });
+  const may = (device: string, mayResetUntilMs: number) => ({ ...its, device, bootAfter: null, mayResetUntilMs });
+  const expected = [
+    its,
+    may('/dev/watchdog7', 4e15),
+    may('/dev/watchdog5', beganMs + 120_000),
+    may('/dev/watchdog6', beganMs + 90_000),
+  ];
+  t.strictSame(await known(), expected, 'what explains most first');
   t.strictSame(told, []);
   await rm(join(stateDir, 'watchdog'), { recursive: true });
   await symlink('watchdog', join(stateDir, 'watchdog'));

@@ -222,6 +222,7 @@ t.test('acknowledged is what was there, durably; an orderly reboot needs none', 
 const validated = (bootBefore: string, bootAfter: string): ValidatedBoot => ({
   device: '/dev/watchdog0',
   beganMs: wellNotes.startedMs,
+  mayResetUntilMs: null,
   bootBefore,
   bootAfter,
 });
@@ -272,6 +273,26 @@ t.test('a validation that gets its verdict after the reset was found explains it
   t.match((await all.boot('two', true)).report().resets, [{ cause: 'standstill' }]);
   all.validations = [validated('one', 'two')];
   t.match((await all.boot('two', true)).report().resets, [{ cause: 'validation', expected: true }]);
+});
+
+t.test('an unfinished validation may have ended the boot in which it was begun', async (t) => {
+  const all = await machine();
+  const unfinished = {
+    ...validated('one', 'two'),
+    bootAfter: null,
+    beganMs: aliveMs,
+    mayResetUntilMs: aliveMs + 50_000,
+  };
+  all.validations = [unfinished];
+  await all.files.saveNotes(notesOf('one', { armed: false }));
+  const ended = { endedBootId: 'one', verdict: 'watchdog-fired', cause: 'validation', expected: false };
+  t.match((await all.boot('two', true)).report().resets, [ended]);
+  all.validations = [];
+  const [reset] = (await all.boot('two', true)).report().resets;
+  t.match(reset, ended, 'kept, whatever becomes of the record of the validation');
+  const said =
+    /validation of \/dev\/watchdog0 that began at .* had armed it, and is unfinished: until .* it may have reset this machine/;
+  t.ok(reset?.evidence.some(({ source, text }) => source === 'watchdog' && said.test(text)));
 });
 
 /** Its next write finds no room. */
@@ -503,7 +524,7 @@ t.test('the largest history that can be is read again', async (t) => {
     ...{ endedBootId: ids.a, bootId: ids.b, foundMs: atMs, bootedMs: atMs },
     notes: { found: notesOf(ids.a, { trouble: { ...quorumLost, text } }) },
     watchdog: { found: { device: text, emulated: false, causedReset: false } },
-    validation: { device: text, beganMs: atMs },
+    validation: { device: text, beganMs: atMs, mayResetUntilMs: atMs },
     dumps: { found: dumps },
     log: { found: log },
     peers: { missing: text },
@@ -537,11 +558,20 @@ t.test('a history of an earlier version is read', async (t) => {
   const all = await machine();
   const { saidBefore: _, ...evidence } = plainEvidence;
   const { target: __, ...log } = { ...shortLog, orderly: true };
-  const record = { evidence: { ...evidence, log: { found: log } }, gathered: true, acknowledgedMs: null };
+  const validation = { device: '/dev/watchdog0', beganMs: aliveMs };
+  const record = { evidence: { ...evidence, validation, log: { found: log } }, gathered: true, acknowledgedMs: null };
   await mkdir(join(all.stateDir, 'resets'));
   await writeFile(join(all.stateDir, 'resets', 'history.json'), JSON.stringify({ records: [record], problem: null }));
   t.match(await all.files.loadHistory(), {
-    records: [{ evidence: { saidBefore: false, log: { found: { orderly: true, target: null } } } }],
+    records: [
+      {
+        evidence: {
+          saidBefore: false,
+          validation: { ...validation, mayResetUntilMs: null },
+          log: { found: { orderly: true, target: null } },
+        },
+      },
+    ],
     damage: null,
   });
 });

@@ -76,7 +76,7 @@ function panicIn(evidence: ResetEvidence, notes: BootNotes | null, log: LogTail 
 
 /** What had to reset the machine at an instant at which it is known to have been alive, if it was reset at about that. */
 function dueEnd(evidence: ResetEvidence, { notes, log, logMs, backMs }: Signs): Verdict | null {
-  if (evidence.validation !== null) return 'watchdog-fired';
+  if (evidence.validation?.mayResetUntilMs === null) return 'watchdog-fired';
   if (notes === null || backMs === null) return null;
   const { trouble, ending, aliveMs, armed, effectiveMs } = notes;
   const wasThen = (lastMs: number) => !isOver(logMs, lastMs + blur) && !isOver(backMs, lastMs + blur + slowestFirmware);
@@ -109,6 +109,14 @@ function orderlyEnds({ notes, log, downByLog, downByAgent }: Signs): readonly Ve
   return (kinds.length === 0 ? (['reboot', 'poweroff'] as const) : kinds).map((each) => `orderly-${each}` as const);
 }
 
+/** An unfinished validation may have left a watchdog counting, and the machine is not known to have outlived that. */
+function isLeftByValidation({ validation }: ResetEvidence, { notes, logMs }: Signs): boolean {
+  if (validation === null || validation.mayResetUntilMs === null) return false;
+  const lastMs = validation.mayResetUntilMs + blur;
+  const signs = [notes?.aliveMs ?? null, notes?.ending?.doneMs ?? null, logMs];
+  return signs.every((at) => !isOver(at, lastMs));
+}
+
 /** Every end that would have left this evidence. */
 export function endsThatFit(evidence: ResetEvidence): ReadonlySet<Verdict> {
   const signs = signsOf(evidence);
@@ -117,7 +125,7 @@ export function endsThatFit(evidence: ResetEvidence): ReadonlySet<Verdict> {
   if (panic === 'told') return new Set(['kernel-panic']);
   const inOrder = orderlyEnds(signs);
   const due = dueEnd(evidence, signs);
-  if (fired && evidence.validation !== null) return new Set(['watchdog-fired']);
+  if (fired && evidence.validation?.mayResetUntilMs === null) return new Set(['watchdog-fired']);
   if (fired && due !== null) return new Set([due, ...inOrder]);
   const isBusy = notes?.armed === true && notes.ending === null;
   const isOverInOrder = downByLog && !isBusy;
@@ -125,6 +133,7 @@ export function endsThatFit(evidence: ResetEvidence): ReadonlySet<Verdict> {
   if (!fired && !isOverInOrder) fits.push('power-loss');
   if (panic === 'possible' && !downByLog && !downByAgent) fits.push('kernel-panic');
   if (canHaveSelfFenced(signs)) fits.push('self-fenced');
-  if (saysFired || (notes?.armed === true && !cannotHaveFired)) fits.push('watchdog-fired');
+  const wasCounting = notes?.armed === true || isLeftByValidation(evidence, signs);
+  if (saysFired || (wasCounting && !cannotHaveFired)) fits.push('watchdog-fired');
   return new Set(fits);
 }

@@ -42,6 +42,8 @@ const released = { found: { lostMs: null, fenced: null, releasedMs: aliveMs, bac
 const unheldAt = (atMs: number, lastMs: number) => ({
   found: { ...shortLog, lastMs, unheld: { atMs, text: 'kernel: watchdog: watchdog0: watchdog did not stop!' } },
 });
+const validated = { device: '/dev/watchdog0', beganMs: aliveMs, mayResetUntilMs: null };
+const unfinished = { ...validated, mayResetUntilMs: aliveMs + 50_000 };
 const dayMs = 86_400_000;
 /** Booted so long after the last notes. */
 const foundAfter = (ms: number) => ({ bootedMs: aliveMs + ms + 10_000, foundMs: aliveMs + ms + 20_000 });
@@ -211,14 +213,14 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
   ],
   [
     'the watchdog was validated',
-    { ...withNotes({ armed: false }), validation: { device: '/dev/watchdog0', beganMs: aliveMs } },
+    { ...withNotes({ armed: false }), validation: validated },
     'watchdog-fired validation likely | power-loss',
   ],
   [
     'the same, and it says that it has fired',
     {
       ...withNotes({ armed: false }),
-      validation: { device: '/dev/watchdog0', beganMs: aliveMs },
+      validation: validated,
       watchdog: watchdogSaying(true),
     },
     'watchdog-fired validation certain |',
@@ -227,11 +229,89 @@ const table: readonly (readonly [string, ResetEvidence, string])[] = [
     'the same, but it said so before the validation, too',
     {
       ...withNotes({ armed: false }),
-      validation: { device: '/dev/watchdog0', beganMs: aliveMs },
+      validation: validated,
       watchdog: watchdogSaying(true),
       saidBefore: true,
     },
     'watchdog-fired validation likely | power-loss',
+  ],
+  [
+    'an unfinished validation had armed it, and it says that it has fired',
+    { ...withNotes({ armed: false }), validation: unfinished, watchdog: watchdogSaying(true) },
+    'watchdog-fired validation likely |',
+  ],
+  [
+    'the same without notes of that boot',
+    { ...plainEvidence, notes: missing, validation: unfinished, watchdog: watchdogSaying(true) },
+    'watchdog-fired validation likely |',
+  ],
+  [
+    'the same, but it said so before, too',
+    { ...withNotes({ armed: false }), validation: unfinished, watchdog: watchdogSaying(true), saidBefore: true },
+    'watchdog-fired validation likely | power-loss',
+  ],
+  [
+    'another watchdog says so',
+    {
+      ...withNotes({ armed: false }),
+      validation: { ...unfinished, device: '/dev/watchdog1' },
+      watchdog: watchdogSaying(true),
+    },
+    'watchdog-fired not-armed-by-us likely |',
+  ],
+  [
+    'it was the agent that had armed it',
+    { ...plainEvidence, validation: unfinished, watchdog: watchdogSaying(true) },
+    'watchdog-fired standstill likely | self-fenced',
+  ],
+  [
+    'the machine lived on after an unfinished validation',
+    {
+      ...withNotes({ armed: false, aliveMs: aliveMs + 60_001 }),
+      ...foundAfter(60_001),
+      validation: unfinished,
+      watchdog: watchdogSaying(true),
+    },
+    'watchdog-fired not-armed-by-us likely |',
+  ],
+  [
+    'the machine came back long after an unfinished validation',
+    { ...withNotes({ armed: false }), ...foundAfter(640_001), validation: unfinished, watchdog: watchdogSaying(true) },
+    'watchdog-fired not-armed-by-us likely |',
+  ],
+  [
+    'an unfinished validation, and the kernel says that it left the watchdog counting',
+    { ...withNotes({ armed: false }), validation: unfinished, log: unheldAt(aliveMs, aliveMs + 1_000) },
+    'watchdog-fired validation likely | power-loss',
+  ],
+  [
+    'the same, but that was before it',
+    { ...withNotes({ armed: false }), validation: unfinished, log: unheldAt(aliveMs - 1, aliveMs + 1_000) },
+    'power-loss - open | watchdog-fired',
+  ],
+  [
+    'an unfinished validation, of which nothing tells whether it left the watchdog counting',
+    { ...withNotes({ armed: false }), validation: unfinished, watchdog: missing },
+    'power-loss - open | watchdog-fired',
+  ],
+  [
+    'the same without notes of that boot',
+    { ...plainEvidence, notes: missing, validation: unfinished, watchdog: missing },
+    'unknown - open | orderly-reboot power-loss watchdog-fired',
+  ],
+  [
+    'a shutdown in order, soon after an unfinished validation',
+    { ...withNotes({ armed: false, ending: gone }), validation: unfinished, log: orderlyLog },
+    'orderly-reboot - likely | watchdog-fired',
+  ],
+  [
+    'a shutdown in order, long after an unfinished validation',
+    {
+      ...withNotes({ armed: false, ending: gone }),
+      validation: { ...unfinished, mayResetUntilMs: aliveMs - 10_001 },
+      log: orderlyLog,
+    },
+    'orderly-reboot - certain |',
   ],
   ['the kernel left a dump', { ...plainEvidence, dumps: { found: [panicDump] } }, 'kernel-panic - certain |'],
   [
@@ -576,7 +656,7 @@ const anyEvidence: fc.Arbitrary<ResetEvidence> = fc.record({
   ),
   watchdog: finding(fc.record({ device: anyText, emulated: fc.boolean(), causedReset: maybe(fc.boolean()) })),
   saidBefore: fc.boolean(),
-  validation: maybe(fc.record({ device: anyText, beganMs: anyInstant })),
+  validation: maybe(fc.record({ device: anyText, beganMs: anyInstant, mayResetUntilMs: maybe(anyInstant) })),
   dumps: finding(
     fc.array(fc.record({ kind: anyText, file: anyText, atMs: maybe(anyInstant), line: anyText }), {
       maxLength: resetLimits.dumps,
@@ -693,7 +773,9 @@ const spokenEvidence: fc.Arbitrary<ResetEvidence> = fc
     ),
     watchdog: mostly(fc.record({ emulated: fc.boolean(), causedReset: maybe(fc.boolean()) })),
     saidBefore: fc.boolean(),
-    validation: seldom(fc.constant({ device: '/dev/watchdog0', beganMs: aliveMs })),
+    validation: seldom(
+      fc.record({ device: fc.constant('/dev/watchdog0'), beganMs: turn, mayResetUntilMs: maybe(turn) }),
+    ),
     dumps: mostly(fc.array(fc.record({ kind: fc.constantFrom('Panic', 'Oops'), atMs: maybe(turn) }), { maxLength: 1 })),
     log: mostly(
       fc.record({

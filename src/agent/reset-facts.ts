@@ -1,5 +1,14 @@
 import { afterLeaseMs } from '../core/budget.js';
-import type { BootNotes, Dump, Ending, Finding, LogTail, ResetEvidence, Trouble } from './reset-record.js';
+import type {
+  BootNotes,
+  Dump,
+  Ending,
+  Finding,
+  LogTail,
+  ResetEvidence,
+  Trouble,
+  ValidatedReset,
+} from './reset-record.js';
 
 /** What the evidence of one reset comes down to: what its verdict is made from. */
 export interface ResetFacts {
@@ -16,7 +25,14 @@ export interface ResetFacts {
   /** `dated`: a panic's dump of this very end, or the kernel's own word in its log; `undated`: a dump of unknown age. */
   readonly panic: 'dated' | 'undated' | null;
   readonly panicLine: string;
+  /** By a validation that was to do so. */
   readonly validated: boolean;
+  /** An unfinished validation had armed a watchdog, and the machine is not known to have outlived that. */
+  readonly underValidation: boolean;
+  /** The machine was back soon after it. */
+  readonly validationBackSoon: boolean;
+  /** The kernel wrote after it had begun that a watchdog was left without a holder. */
+  readonly validationLeft: boolean;
   /** Null: the watchdog cannot be asked. */
   readonly causedReset: boolean | null;
   /** It says that it has fired, and did not say so before: it speaks of this end. */
@@ -69,6 +85,7 @@ export function notesOf({ notes, endedBootId }: ResetEvidence): BootNotes | null
 
 export function factsOf(evidence: ResetEvidence): ResetFacts {
   const notes = notesOf(evidence);
+  const { validation } = evidence;
   const log = found(evidence.log);
   const watchdog = found(evidence.watchdog);
   const logMs = log?.lastMs != null && log.lastMs <= evidence.foundMs ? log.lastMs : null;
@@ -99,7 +116,10 @@ export function factsOf(evidence: ResetEvidence): ResetFacts {
     lapseBackSoon: isBackSoonAfter(lapsedByMs),
     panic: log?.panic != null ? 'dated' : panic === null ? null : panic.atMs === null ? 'undated' : 'dated',
     panicLine: log?.panic ?? panic?.line ?? '',
-    validated: evidence.validation !== null,
+    validated: validation?.mayResetUntilMs === null,
+    underValidation: wentUnderValidation(evidence, notes, lastSeenMs),
+    validationBackSoon: isBackSoonAfter(validation?.mayResetUntilMs ?? null),
+    validationLeft: leftByValidation(validation, log),
     causedReset,
     fired: causedReset === true && !staleWord,
     staleWord,
@@ -137,6 +157,23 @@ function leftCountingMs(notes: BootNotes, unheldMs: number | null, logMs: number
   const leftMs = endedMs ?? (unheldMs === null || unheldMs < aliveMs ? null : unheldMs);
   if (!armed || leftMs === null) return null;
   return (logMs ?? leftMs) <= leftMs + effectiveMs + slackMs ? leftMs : null;
+}
+
+/** A watchdog that the agent has armed is nobody else's. */
+function wentUnderValidation(
+  { validation, watchdog }: ResetEvidence,
+  notes: BootNotes | null,
+  lastSeenMs: number | null,
+): boolean {
+  if (validation === null || validation.mayResetUntilMs === null || notes?.armed === true) return false;
+  const word = found(watchdog);
+  const isAnother = word?.causedReset === true && word.device !== validation.device;
+  return !isAnother && (lastSeenMs ?? 0) <= validation.mayResetUntilMs + slackMs;
+}
+
+function leftByValidation(validation: ValidatedReset | null, log: LogTail | null): boolean {
+  if (validation === null || log === null || log.unheld === null) return false;
+  return log.unheld.atMs === null || log.unheld.atMs >= validation.beganMs;
 }
 
 /** What ended was the log alone: the agent wrote for long after. */

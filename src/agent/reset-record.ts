@@ -67,19 +67,21 @@ export interface WatchdogWord {
   readonly causedReset: boolean | null;
 }
 
-/** A reset that an operator has asked a watchdog for, and that has come. */
+/** A reset that an operator has asked a watchdog for, and that has come, or may have. */
 export interface ValidatedReset {
   readonly device: string;
   /** When the validation began. */
   readonly beganMs: number;
+  /** It is unfinished: until then the watchdog that it had armed may have reset the machine. Null: it has. */
+  readonly mayResetUntilMs: number | null;
 }
 
 /** The same, with what tells it from every other end: no clock does. */
 export interface ValidatedBoot extends ValidatedReset {
-  /** Id of the boot that it has ended. */
+  /** Id of the boot that it has ended, or may have. */
   readonly bootBefore: string;
-  /** Id of the boot that came after. */
-  readonly bootAfter: string;
+  /** Id of the boot that came after; null: not known. */
+  readonly bootAfter: string | null;
 }
 
 /** What the kernel left in pstore. */
@@ -141,7 +143,7 @@ export interface ResetEvidence {
   readonly watchdog: Finding<WatchdogWord>;
   /** At the last boot at which that watchdog could tell, it said too that it had caused the reset before. */
   readonly saidBefore: boolean;
-  /** That ended that boot; null: none is known to have. */
+  /** That ended that boot, or may have; null: none is known. */
   readonly validation: ValidatedReset | null;
   readonly dumps: Finding<readonly Dump[]>;
   readonly log: Finding<LogTail>;
@@ -191,7 +193,7 @@ export interface Judgement {
   readonly evidence: readonly EvidenceSentence[];
   /** What fits as well. */
   readonly alternatives: readonly Alternative[];
-  /** Nobody has to look at it: the machine went down in order, or its watchdog was validated. */
+  /** Nobody has to look at it: the machine went down in order, or a validation has come to its end. */
   readonly expected: boolean;
   /** Last time at which something of that boot was seen alive; null: nothing tells. */
   readonly lastSeenMs: number | null;

@@ -137,8 +137,11 @@ function watchdogSays({ watchdog, saidBefore }: ResetEvidence): string {
 
 function validationSays({ validation }: ResetEvidence): readonly string[] {
   if (validation === null) return [];
-  const { device, beganMs } = validation;
-  return [`the validation of ${oneLine(device)} that began at ${instant(beganMs)} was to reset this machine, and has`];
+  const { device, beganMs, mayResetUntilMs } = validation;
+  const its = `the validation of ${oneLine(device)} that began at ${instant(beganMs)}`;
+  return mayResetUntilMs === null
+    ? [`${its} was to reset this machine, and has`]
+    : [`${its} had armed it, and is unfinished: until ${instant(mayResetUntilMs)} it may have reset this machine`];
 }
 
 function dumpsSay({ dumps }: ResetEvidence): readonly string[] {

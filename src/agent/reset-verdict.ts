@@ -87,6 +87,14 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    when: ({ underValidation, validationBackSoon, validationLeft, causedReset }) =>
+      underValidation && validationBackSoon && (validationLeft || causedReset === true),
+    verdict: () => 'watchdog-fired',
+    cause: () => 'validation',
+    certainty: () => 'likely',
+    alternatives: (facts) => [...unfired(facts, 'power may have failed before it did'), ...unseenPanic(facts)],
+  },
+  {
     when: ({ causedReset }) => causedReset === true,
     verdict: () => 'watchdog-fired',
     cause: standstillCause,
@@ -108,8 +116,14 @@ const rows: readonly Row[] = [
   {
     when: ({ notes, ending }) => notes !== null && ending?.kind !== 'agent',
     verdict: () => 'power-loss',
-    certainty: ({ allAsked, armed, emulated }) => (allAsked && (!armed || emulated) ? 'likely' : 'open'),
-    alternatives: (facts) => [...unreadWatchdog(facts), ...unkeptNotes(facts), ...unseenPanic(facts)],
+    certainty: ({ allAsked, armed, emulated, underValidation }) =>
+      allAsked && (!armed || emulated) && !underValidation ? 'likely' : 'open',
+    alternatives: (facts) => [
+      ...unreadWatchdog(facts),
+      ...untoldValidation(facts),
+      ...unkeptNotes(facts),
+      ...unseenPanic(facts),
+    ],
   },
 ];
 
@@ -121,6 +135,7 @@ const unknown: Row = {
     unmarkedReboot,
     powerLoss('nothing tells that it went down in order'),
     ...unreadWatchdog(facts),
+    ...untoldValidation(facts),
     ...unseenPanic(facts),
   ],
 };
@@ -174,12 +189,12 @@ function oldDump({ causedReset }: ResetFacts): Alternative {
 }
 
 /** A shutdown that hangs is ended by whatever watchdog runs. */
-function hungShutdown({ causedReset, armed, emulated }: ResetFacts): readonly Alternative[] {
+function hungShutdown({ causedReset, armed, underValidation, emulated }: ResetFacts): readonly Alternative[] {
   if (causedReset === true) {
     return [{ verdict: 'watchdog-fired', why: 'the watchdog says that it has fired: the shutdown may have hung' }];
   }
-  if (!armed || (causedReset === false && emulated)) return [];
-  const why = `the watchdog was left armed, and ${causedReset === null ? 'cannot tell whether' : 'not every driver says that'} it has fired`;
+  if (!(armed || underValidation) || (causedReset === false && emulated)) return [];
+  const why = `the watchdog ${armed ? 'was' : 'may have been'} left armed, and ${causedReset === null ? 'cannot tell whether' : 'not every driver says that'} it has fired`;
   return [{ verdict: 'watchdog-fired', why }];
 }
 
@@ -232,6 +247,12 @@ function unreadWatchdog({ armed, causedReset, emulated }: ResetFacts): readonly 
   return [{ verdict: 'watchdog-fired', why }];
 }
 
+/** It may as well have been disarmed. */
+function untoldValidation({ underValidation }: ResetFacts): readonly Alternative[] {
+  if (!underValidation) return [];
+  return [{ verdict: 'watchdog-fired', why: 'an unfinished validation had armed it, and may have left it counting' }];
+}
+
 function unkeptNotes({ armed, leaseOutlasted }: ResetFacts): readonly Alternative[] {
   if (!armed || leaseOutlasted) return [];
   return [{ verdict: 'self-fenced', why: 'a disk that takes no writes keeps no notes of a lease that ends' }];
@@ -258,9 +279,14 @@ export function judge(evidence: ResetEvidence): Judgement {
     summary: summaryOf(verdict, cause, certainty, facts),
     evidence: sentencesOf(evidence, facts).slice(0, resetLimits.sentences),
     alternatives,
-    expected: cause === 'validation' || verdict === 'orderly-reboot' || verdict === 'orderly-poweroff',
+    expected: isExpected(verdict, cause, facts),
     lastSeenMs: facts.lastSeenMs,
   };
+}
+
+/** Of an unfinished validation somebody should know: nothing is validated. */
+function isExpected(verdict: Verdict, cause: Cause | null, { validated }: ResetFacts): boolean {
+  return (validated && cause === 'validation') || verdict === 'orderly-reboot' || verdict === 'orderly-poweroff';
 }
 
 function summaryOf(verdict: Verdict, cause: Cause | null, certainty: Certainty, { lapsed }: ResetFacts): string {

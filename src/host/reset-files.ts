@@ -18,7 +18,8 @@ const recordsLookedAt = 4 * resetLimits.records;
 const maxDamaged = 10;
 
 /** Instants that a Date can hold, with room for sums. */
-const instant = z.int().min(0).max(4e15);
+export const maxInstantMs = 4e15;
+const instant = z.int().min(0).max(maxInstantMs);
 const duration = z.int().min(0).max(1e10);
 const bootId = z.string().min(1).max(64);
 const text = z.string().max(resetLimits.textCharacters);
@@ -83,6 +84,12 @@ const peersSchema = z.object({
   backMs: instant.nullable(),
 });
 
+const validationSchema = z.object({
+  device: text,
+  beganMs: instant,
+  mayResetUntilMs: instant.nullable().default(null),
+});
+
 const recordSchema: z.ZodType<ResetRecord> = z.object({
   evidence: z.object({
     endedBootId: bootId.nullable(),
@@ -92,7 +99,7 @@ const recordSchema: z.ZodType<ResetRecord> = z.object({
     notes: finding(notesSchema),
     watchdog: finding(z.object({ device: text, emulated: z.boolean(), causedReset: z.boolean().nullable() })),
     saidBefore: z.boolean().default(false),
-    validation: z.object({ device: text, beganMs: instant }).nullable(),
+    validation: validationSchema.nullable(),
     dumps: finding(z.array(dumpSchema).max(resetLimits.dumps)),
     log: finding(logSchema),
     peers: finding(peersSchema),

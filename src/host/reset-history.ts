@@ -30,7 +30,7 @@ export interface ThisBoot {
   readonly bootedMs: number;
   /** As it was before it was armed. */
   readonly watchdog: Finding<WatchdogWord>;
-  /** Resets that validations have brought about, in whatever boot. */
+  /** Resets that validations have brought about, or may have, in whatever boot; what explains most first. */
   readonly validations: readonly ValidatedBoot[];
 }
 
@@ -158,7 +158,9 @@ export class ResetHistoryKeeper {
 
   #validationOf(endedBootId: string | null): ValidatedReset | null {
     const its = this.#boot.validations.find(({ bootBefore }) => bootBefore === endedBootId);
-    return its === undefined ? null : { device: its.device, beganMs: its.beganMs };
+    if (its === undefined) return null;
+    const { device, beganMs, mayResetUntilMs } = its;
+    return { device, beganMs, mayResetUntilMs };
   }
 
   /** Looks for dumps and logs of the end that led to this boot; takes seconds. Never rejects. */

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { type Finding, oneLine, type ValidatedBoot, type WatchdogWord } from '../agent/reset-record.js';
 import { HoldfastError } from '../core/errors.js';
 import type { WatchdogInfo } from '../ports/watchdog.js';
+import { maxInstantMs } from './reset-files.js';
 import { numberAttribute } from './sysfs.js';
-import { ValidationFiles } from './validation-record.js';
+import { type Validation, ValidationFiles } from './validation-record.js';
 import { cardReset } from './watchdog-sysfs.js';
 
 /** Whether a watchdog says that it has caused the last reset; to be asked before it is armed, and evidence only. */
@@ -20,8 +21,8 @@ export function wordOf(info: WatchdogInfo | null): Finding<WatchdogWord> {
 }
 
 /**
- * Resets of this machine that validations have brought about, in whatever boot. Those whose boots are not on record
- * explain nothing.
+ * Resets of this machine that validations have brought about, or may have, in whatever boot; what explains most comes
+ * first. Those whose boots are not on record explain nothing.
  * @param onProblem told if they cannot be read; then there are none
  */
 export async function validatedResets(
@@ -33,11 +34,28 @@ export async function validatedResets(
     onProblem(`a reset by a validation is not told from others: ${error.message}`);
     return [];
   });
-  return results.flatMap(({ device, verdict, when, bootBefore, bootAfter }) => {
-    const beganMs = Date.parse(when);
-    if (verdict !== 'resets' || !(beganMs >= 0) || bootBefore === null || bootAfter === null) return [];
-    return [{ device: oneLine(device), beganMs, bootBefore, bootAfter }];
-  });
+  const lateness = ({ mayResetUntilMs }: ValidatedBoot) => mayResetUntilMs ?? Number.MAX_VALUE;
+  return results.flatMap(resetBy).toSorted((a, b) => lateness(b) - lateness(a));
+}
+
+function resetBy({ device, verdict, when, bootBefore, bootAfter, ...run }: Validation): readonly ValidatedBoot[] {
+  const beganMs = Date.parse(when);
+  if (!(beganMs >= 0) || bootBefore === null) return [];
+  const its = { device: oneLine(device), beganMs, bootBefore };
+  if (verdict === 'resets' && bootAfter !== null) return [{ ...its, bootAfter, mayResetUntilMs: null }];
+  // It had its verdict before the reset, or in whatever boot came later.
+  return verdict === 'unfinished' ? [{ ...its, bootAfter: null, mayResetUntilMs: endOfCount(beganMs, run) }] : [];
+}
+
+/** From the beginning of a validation to its last pet, at most: it measures, and waits for slow storage. */
+const beforeLastPetMs = 60_000;
+/** It waits for four after the last pet. Whoever is killed pets it once more, and it may take twice its timeout. */
+const timeoutsAfterLastPet = 6;
+
+/** An unfinished one was at its last pet, or past it. */
+function endOfCount(beganMs: number, { timeoutS, timeoutAskedS }: Pick<Validation, 'timeoutS' | 'timeoutAskedS'>) {
+  const countedMs = timeoutsAfterLastPet * (timeoutS ?? timeoutAskedS) * 1_000;
+  return Math.min(maxInstantMs, beganMs + beforeLastPetMs + countedMs);
 }
 
 /** From sysfs, of whichever watchdog says it; without the agent. @param root prefix of /sys */
