@@ -209,7 +209,10 @@ function stolenMs() {
   return Number(steal) * 10;
 }
 
-/** Looks again and again how many connections of the socket are accepted; the function returned ends that and tells. */
+/**
+ * Looks again and again how many connections of the socket are accepted; the function returned ends that and tells how
+ * many there were most of the time. Stuck clients are turned out together when they have had their time, and come again.
+ */
 function countConnections(path) {
   const counts = [];
   const count = () => counts.push(acceptedOn(path));
@@ -217,10 +220,10 @@ function countConnections(path) {
   count();
   return () => {
     clearInterval(timer);
-    const [keptLeast, keptMost] = [Math.min(...counts), Math.max(...counts)];
-    if (keptLeast > 0 && keptMost >= serverLimits.connections) return { asking: askingClients, keptLeast, keptMost };
+    const kept = counts.sort((one, other) => one - other)[Math.floor(counts.length / 2)];
+    if (kept === serverLimits.connections) return { asking: askingClients, kept };
     throw new Error(
-      `the run is void, the socket kept ${keptLeast} to ${keptMost} clients at a time, not up to ${serverLimits.connections} and never none`,
+      `the run is void, the socket kept ${kept} clients most of the time, not ${serverLimits.connections}: they were not there`,
     );
   };
 }

@@ -36,8 +36,8 @@ export function lines(run) {
   ]);
   const line = `${run.load.padEnd(12)}${late(run.begun)}${late(run.done)}${rest}  ${verdictOn(run)}`;
   if (run.clients === undefined) return line;
-  const { asking, keptLeast, keptMost } = run.clients;
-  return `${line}\n${''.padEnd(12)}${asking} clients asked, the socket kept ${keptLeast} to ${keptMost} of them at a time`;
+  const { asking, kept } = run.clients;
+  return `${line}\n${''.padEnd(12)}${asking} clients asked, the socket kept ${kept} of them at a time`;
 }
 
 function verdictOn({ held, realtime }) {
