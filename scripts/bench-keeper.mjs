@@ -160,18 +160,13 @@ class Run {
   /** Clients that send half a request and then nothing. */
   async #stick(path) {
     for (let number = 0; number < askingClients; number++) {
-      const client = createConnection(path, () => client.write('GET /v1/status HTT'));
-      client.on('error', () => undefined);
-      this.#sockets.push(client);
+      this.#sockets.push(stuckClient(path));
       if (number % 50 === 49) await sleep(20);
     }
     // Who is turned away comes again: the crowd that asks stays as large as it is.
     const again = setInterval(() => {
       for (const [index, client] of this.#sockets.entries()) {
-        if (!client.destroyed) continue;
-        const next = createConnection(path, () => next.write('GET /v1/status HTT'));
-        next.on('error', () => undefined);
-        this.#sockets[index] = next;
+        if (client.destroyed) this.#sockets[index] = stuckClient(path);
       }
     }, 200);
     again.unref();
@@ -201,6 +196,12 @@ class Run {
     for (const child of this.#processes) child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** It reads, or it would never learn that it was turned away. */
+function stuckClient(path) {
+  const client = createConnection(path, () => client.write('GET /v1/status HTT'));
+  return client.on('error', () => undefined).resume();
 }
 
 /** What a hypervisor has taken from this machine's processors, all together: of /proc/stat, proc(5), in ticks of 10 ms. */
