@@ -4,8 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** A root of its own. The device numbers belong to no driver: opening them gives ENXIO. */
-export function fakeRoot(t: { teardown(run: () => void): void }) {
+/**
+ * A root of its own. The device numbers belong to no driver: opening them gives ENXIO.
+ * @param firstMinor that of watchdog0
+ */
+export function fakeRoot(t: { teardown(run: () => void): void }, firstMinor = 0) {
   const root = mkdtempSync(join(tmpdir(), 'holdfast-root-'));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
   const write = (path: string, text: string) => {
@@ -34,8 +37,9 @@ export function fakeRoot(t: { teardown(run: () => void): void }) {
     },
     /** A driver of the kernel's watchdog core; `bus` where it names its device to the core. */
     core: (number: number, attributes: Readonly<Record<string, string>>, driver: string, bus?: string) => {
-      watchdog(`watchdog${number}`, { ...attributes, dev: `511:${number}` });
-      device(`watchdog${number}`, 511, number);
+      const minor = firstMinor + number;
+      watchdog(`watchdog${number}`, { ...attributes, dev: `511:${minor}` });
+      device(`watchdog${number}`, 511, minor);
       if (number === 0) device('watchdog', 10, 130);
       write(`sys/module/${driver}/refcnt`, '0\n');
       write(`sys/module/watchdog/holders/${driver}`, '');
