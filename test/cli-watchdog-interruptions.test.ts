@@ -43,12 +43,14 @@ t.test('at the question', needsRoot, async (t) => {
   }
 });
 
+const signalKeys = [
+  ['Ctrl-C', 'SIGINT'],
+  ['Ctrl-Z', 'SIGTSTP'],
+  ['Ctrl-\\', 'SIGQUIT'],
+] as const;
+
 t.test('before it is opened', needsRoot, async (t) => {
-  for (const [key, signal] of [
-    ['Ctrl-C', 'SIGINT'],
-    ['Ctrl-Z', 'SIGTSTP'],
-    ['Ctrl-\\', 'SIGQUIT'],
-  ] as const) {
+  for (const [key, signal] of signalKeys) {
     t.test(key, async (t) => {
       const node = await ValidatedNode.start(t);
       node.holdFlush();
@@ -65,11 +67,7 @@ t.test('before it is opened', needsRoot, async (t) => {
 });
 
 t.test('after the last pet it is disarmed at once, and the run proves nothing', needsRoot, async (t) => {
-  for (const [key, signal] of [
-    ['Ctrl-C', 'SIGINT'],
-    ['Ctrl-Z', 'SIGTSTP'],
-    ['Ctrl-\\', 'SIGQUIT'],
-  ] as const) {
+  for (const [key, signal] of signalKeys) {
     t.test(key, async (t) => {
       const node = await ValidatedNode.start(t);
       const command = await confirmed(node);

@@ -310,7 +310,7 @@ t.test(
     await fillDisk(path);
     const history = await all.boot('three');
     const problem =
-      /are not stored: cannot write .*history.json: ENOSPC: free some space; what was stored before stays/;
+      /are not stored: cannot write .*history.json: ENOSPC: free some space on its file system; what was stored before stays/;
     t.match(all.problems, [problem]);
     const resets = [{ endedBootId: 'two' }, { endedBootId: 'one' }];
     t.match(history.report(), { resets, problem, incomplete: false }, 'all of it is known');

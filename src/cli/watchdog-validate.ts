@@ -264,14 +264,14 @@ class Signals {
 }
 
 async function tellLast(device: string | undefined, stateDir: string, options: ValidateOptions): Promise<ExitCode> {
-  const files = new ValidationFiles(stateDir);
   const known = device === undefined ? null : await watchdogAt((await knownWatchdogs(stateDir)).watchdogs, device);
   const named = known?.device ?? device;
   const isAsked = (each: string) => named === undefined || each === named;
-  const damaged = [...(await files.damaged())].find(([each]) => isAsked(each));
+  const records = await new ValidationFiles(stateDir).records();
+  const damaged = [...records.damaged].find(([each]) => isAsked(each));
   // Perhaps it was the last one, and perhaps it said that nothing was reset.
   if (damaged !== undefined) throw new HoldfastError('HF_STORE', damagedProblem(...damaged));
-  const results = (await files.results()).filter((result) => isAsked(result.device));
+  const results = records.results.filter((result) => isAsked(result.device));
   const last = results.toSorted((a, b) => a.when.localeCompare(b.when)).at(-1);
   if (last !== undefined) return tellVerdict(last, stateDir, options.json);
   const never =

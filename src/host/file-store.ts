@@ -210,16 +210,18 @@ function damaged(directory: string, detail: string): LoadResult {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space',
-  EDQUOT: 'free some space',
-  EACCES: 'make it writable for root',
-  EROFS: 'make it writable for root',
+  ENOSPC: 'free some space on its file system',
+  EDQUOT: 'free some space on its file system',
+  EROFS: 'mount its file system for writing, or make it writable for the service (ReadWritePaths=)',
+  EACCES: 'make it writable for root, and run this as root',
+  EPERM: 'make it writable for root, and run this as root',
   EMFILE: 'raise the limit of open files (LimitNOFILE=)',
   ENFILE: 'raise the limit of open files (fs.file-max)',
+  ENOTDIR: 'remove the file that stands where a directory should, or set another stateDir',
 };
 
-export function storeError(what: 'read' | 'write', path: string, error: unknown): HoldfastError {
+export function storeError(failed: 'read' | 'write', path: string, error: unknown): HoldfastError {
   const { code, message } = error as NodeJS.ErrnoException;
   const remedy = remedies[code ?? ''] ?? 'see to its file system';
-  return new HoldfastError('HF_STORE', `cannot ${what} ${path}: ${code ?? message}: ${remedy}`, { cause: error });
+  return new HoldfastError('HF_STORE', `cannot ${failed} ${path}: ${code ?? message}: ${remedy}`, { cause: error });
 }

@@ -64,11 +64,12 @@ async function unforgetting(files: ValidationFiles, validation: Validation): Pro
   if (validation.verdict !== 'unfinished') return validation;
   const { device, when, sentence, machine = null, firmware = null } = validation;
   const since = `the validation of ${when} is ${sentence}`;
-  if ((await files.damaged()).has(device)) {
+  const { results, damaged } = await files.records();
+  if (damaged.has(device)) {
     const doubt = `the record before was damaged, and may be that it did not reset this machine; ${since}`;
     return { ...validation, verdict: 'did-not-reset', sentence: doubt };
   }
-  const before = (await files.results()).find((result) => result.device === device);
+  const before = results.find((result) => result.device === device);
   if (before?.verdict !== 'did-not-reset') return validation;
   if (mismatch(before, { ...validation, machine, firmware }) !== null) return validation;
   const { run, bootBefore, bootAfter, evidence } = validation;

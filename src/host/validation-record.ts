@@ -21,7 +21,7 @@ import { z } from 'zod';
 import { HoldfastError } from '../core/errors.js';
 import type { Board } from './board.js';
 import { readPart } from './bounded-file.js';
-import { writeDurably } from './file-store.js';
+import { storeError, writeDurably } from './file-store.js';
 
 /** Instants that a Date can hold, with room for sums. */
 const maxInstantMs = 4e15;
@@ -151,6 +151,12 @@ const runFileBytes = 131_072;
 /** Longer timeouts, and what the witness writes. */
 const maxFileBytes = 2 * runFileBytes;
 
+export interface ValidationRecords {
+  readonly results: readonly Validation[];
+  /** Devices whose verdict is damaged or cannot be read, with the path of its record. */
+  readonly damaged: ReadonlyMap<string, string>;
+}
+
 export class ValidationFiles {
   readonly #directory: string;
 
@@ -163,20 +169,20 @@ export class ValidationFiles {
     return join(this.#directory, 'run');
   }
 
-  /** The verdicts, but for those that are damaged. @throws HF_STORE if their directory cannot be read */
-  async results(): Promise<readonly Validation[]> {
-    return (await this.#records()).flatMap(({ result }) => (result === null ? [] : [result]));
-  }
-
-  /** Devices whose verdict is damaged or cannot be read, with the path of its record. @throws HF_STORE as above */
-  async damaged(): Promise<ReadonlyMap<string, string>> {
-    const damaged = (await this.#records()).filter(({ result }) => result === null);
-    return new Map(damaged.map(({ path }) => [deviceOf(path), path]));
-  }
-
-  async #records(): Promise<readonly ResultRecord[]> {
+  /** What is recorded of the watchdogs. @throws HF_STORE if the directory of the records cannot be read */
+  async records(): Promise<ValidationRecords> {
     const names = (await namesIn(this.#directory)).filter((name) => recordName.test(name));
-    return Promise.all(names.map((name) => readRecord(join(this.#directory, name))));
+    const records = await Promise.all(names.map((name) => readRecord(join(this.#directory, name))));
+    const damaged = records.filter(({ result }) => result === null);
+    return {
+      results: records.flatMap(({ result }) => (result === null ? [] : [result])),
+      damaged: new Map(damaged.map(({ path }) => [deviceOf(path), path])),
+    };
+  }
+
+  /** The verdicts, but for those that are damaged. @throws HF_STORE as above */
+  async results(): Promise<readonly Validation[]> {
+    return (await this.records()).results;
   }
 
   /** @throws HF_STORE */
@@ -197,7 +203,7 @@ export class ValidationFiles {
       if (!cut) return parseSteps(content);
     } catch (error) {
       if (isMissing(error)) return null;
-      throw unreadable(this.runPath, error);
+      throw storeError('read', this.runPath, error);
     }
     throw damagedRun(this.runPath);
   }
@@ -268,7 +274,7 @@ export class RunFile {
       if (bytesWritten < line.length) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
       await datasync(this.#fd);
     } catch (error) {
-      throw unwritable(this.#path, error);
+      throw storeError('write', this.#path, error);
     }
   }
 
@@ -332,18 +338,12 @@ async function namesIn(directory: string): Promise<readonly string[]> {
     return await readdir(directory);
   } catch (error) {
     if (isMissing(error)) return [];
-    throw unreadable(directory, error);
+    throw storeError('read', directory, error);
   }
 }
 
 function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
-}
-
-function unreadable(path: string, error: unknown): HoldfastError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const sentence = `cannot read ${path}: ${code ?? message}: ${remedyFor(code)}`;
-  return new HoldfastError('HF_STORE', sentence, { cause: error });
 }
 
 async function stored<T>(directory: string, write: () => Promise<T>): Promise<T> {
@@ -354,25 +354,6 @@ async function stored<T>(directory: string, write: () => Promise<T>): Promise<T>
       throw new HoldfastError('HF_CONFLICT', `a validation is under way (${join(directory, 'run')}): wait for it`, {
         cause: error,
       });
-    throw unwritable(directory, error);
+    throw storeError('write', directory, error);
   }
-}
-
-function unwritable(path: string, error: unknown): HoldfastError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const sentence = `cannot write ${path}: ${code ?? message}: ${remedyFor(code)}`;
-  return new HoldfastError('HF_STORE', sentence, { cause: error });
-}
-
-const remedies: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space on its file system',
-  EDQUOT: 'free some space on its file system',
-  EROFS: 'mount its file system for writing',
-  EACCES: 'run this as root',
-  EPERM: 'run this as root',
-  ENOTDIR: 'remove the file that stands where a directory should, or set another stateDir',
-};
-
-function remedyFor(code = ''): string {
-  return remedies[code] ?? 'see to its file system';
 }

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../core/errors.js';
 import { type Board, readBoard } from './board.js';
-import { mismatch, type Validation, ValidationFiles } from './validation-record.js';
+import { mismatch, type Validation, ValidationFiles, type ValidationRecords } from './validation-record.js';
 import { type FoundWatchdog, findWatchdogs } from './watchdog-inventory.js';
 import { deviceKey } from './watchdog-sysfs.js';
 
@@ -34,7 +34,7 @@ export interface WatchdogChoice {
  */
 export async function knownWatchdogs(stateDir: string, root = '/'): Promise<KnownWatchdogs> {
   try {
-    return await judgedWatchdogs(await readRecords(stateDir), root);
+    return await judgedWatchdogs(await new ValidationFiles(stateDir).records(), root);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     const known = await judgedWatchdogs({ results: [], damaged: new Map() }, root);
@@ -42,23 +42,13 @@ export async function knownWatchdogs(stateDir: string, root = '/'): Promise<Know
   }
 }
 
-async function judgedWatchdogs(records: Records, root: string): Promise<KnownWatchdogs> {
+async function judgedWatchdogs(records: ValidationRecords, root: string): Promise<KnownWatchdogs> {
   const { watchdogs, notes } = await findWatchdogs(root);
   const board = await readBoard(root);
   return { watchdogs: watchdogs.map((watchdog) => withVerdict(watchdog, board, records)), board, notes };
 }
 
-async function readRecords(stateDir: string): Promise<Records> {
-  const files = new ValidationFiles(stateDir);
-  return { results: await files.results(), damaged: await files.damaged() };
-}
-
-interface Records {
-  readonly results: readonly Validation[];
-  readonly damaged: ReadonlyMap<string, string>;
-}
-
-function withVerdict(watchdog: FoundWatchdog, board: Board, { results, damaged }: Records): KnownWatchdog {
+function withVerdict(watchdog: FoundWatchdog, board: Board, { results, damaged }: ValidationRecords): KnownWatchdog {
   const validation = results.find((result) => result.device === watchdog.device) ?? null;
   const why = validation && mismatch(validation, { ...watchdog, ...board });
   const damagedRecord = damaged.get(watchdog.device) ?? null;
@@ -149,7 +139,7 @@ export async function findConfiguredWatchdog(
   root = '/',
   load: LoadSoftdog = loadSoftdog,
 ): Promise<ConfiguredWatchdog> {
-  const records = await readRecords(stateDir);
+  const records = await new ValidationFiles(stateDir).records();
   let all = await judgedWatchdogs(records, root);
   let device: string | null = configured;
   if (configured === 'auto') {
