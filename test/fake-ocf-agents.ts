@@ -64,12 +64,3 @@ export const plainMetaData = `<?xml version="1.0"?>
 <action name="meta-data" timeout="5s"/>
 </actions>
 </resource-agent>`;
-
-/** Is it there, and not only as a zombie? */
-export function isAlive(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) [ZX] /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}

@@ -5,7 +5,8 @@ import t from 'tap';
 import { OcfDriver } from '../src/host/ocf-driver.js';
 import { runProcess } from '../src/host/ocf-process.js';
 import type { OperationResult, ResourceOperation } from '../src/ports/resource-driver.js';
-import { definition, FakeOcfRoot, isAlive, plainMetaData } from './fake-ocf-agents.js';
+import { definition, FakeOcfRoot, plainMetaData } from './fake-ocf-agents.js';
+import { isAlive } from './live-process.js';
 
 const fake = new FakeOcfRoot();
 t.teardown(() => fake.remove());

@@ -9,8 +9,9 @@ import { OcfDriver } from '../src/host/ocf-driver.js';
 import { Leftover } from '../src/host/ocf-leftovers.js';
 import { readLiving } from '../src/host/ocf-process-group.js';
 import type { OperationResult, ResourceDefinition } from '../src/ports/resource-driver.js';
-import { definition, FakeOcfRoot, isAlive } from './fake-ocf-agents.js';
+import { definition, FakeOcfRoot } from './fake-ocf-agents.js';
 import type { DriverOrder } from './fixtures/ocf-driver-process.js';
+import { isAlive } from './live-process.js';
 
 const fake = new FakeOcfRoot();
 t.teardown(() => fake.remove());

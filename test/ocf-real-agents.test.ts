@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { OcfDriver } from '../src/host/ocf-driver.js';
 import type { ResourceDefinition } from '../src/ports/resource-driver.js';
+import { isAlive } from './live-process.js';
 
 /**
  * Agents of Debian's resource-agents, really started and stopped. They configure addresses, mounts and
@@ -104,7 +105,7 @@ function cycles(): void {
 
 function processRuns(pidFile: string): boolean {
   try {
-    return existsSync(`/proc/${readFileSync(pidFile, 'utf8').trim()}/comm`);
+    return isAlive(Number(readFileSync(pidFile, 'utf8')));
   } catch {
     return false;
   }

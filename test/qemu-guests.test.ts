@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { isAlive } from './live-process.js';
 
 /** What the QEMU lab gives to its guests, and what it is told on its command line. */
 
@@ -170,10 +171,10 @@ t.test('no guest outlives its lab, not even one that is killed', async (t) => {
   t.teardown(() => rmSync(dir, { recursive: true }));
   const lab = labWith(dir, `${notesPid(dir)}time.sleep(600)\n`);
   t.ok(await comesTrue(() => existsSync(join(dir, 'pid'))), 'the guest runs');
-  const guest = `/proc/${readFileSync(join(dir, 'pid'), 'utf8')}`;
-  t.ok(existsSync(guest));
+  const guest = Number(readFileSync(join(dir, 'pid'), 'utf8'));
+  t.ok(isAlive(guest));
   lab.kill('SIGKILL');
-  t.ok(await comesTrue(() => !existsSync(guest)));
+  t.ok(await comesTrue(() => !isAlive(guest)));
 });
 
 t.test('what a killed lab has left is removed by the next, and nobody else is robbed', async (t) => {
@@ -217,7 +218,7 @@ t.test('a guest that cannot be started is ended', async (t) => {
   });
   t.ok(await comesTrue(() => said !== ''), said);
   t.match(said, /QEMU refuses qmp_capabilities: no/);
-  t.notOk(existsSync(`/proc/${readFileSync(join(dir, 'pid'), 'utf8')}`));
+  t.notOk(isAlive(Number(readFileSync(join(dir, 'pid'), 'utf8'))));
 });
 
 t.test('the command line', async (t) => {

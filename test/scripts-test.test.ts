@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { isAlive } from './live-process.js';
 
 /** `scripts/test`, of a repository in which what it runs is emulated. */
 
@@ -68,13 +69,9 @@ t.test('told to end, it ends at once and with it what it has started', async (t)
     const pids = join(dir, 'pids');
     const { child, ended } = run();
     for (let attempt = 0; attempt < 500 && !existsSync(pids); attempt++) await sleep(20);
-    const both = readFileSync(pids, 'utf8').trim().split(' ');
+    const both = readFileSync(pids, 'utf8').trim().split(' ').map(Number);
     child.kill('SIGTERM');
     t.equal((await ended).code, 143);
-    t.same(
-      both.filter((pid) => existsSync(`/proc/${pid}`)),
-      [],
-      path,
-    );
+    t.same(both.filter(isAlive), [], path);
   }
 });
