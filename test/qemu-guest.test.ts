@@ -55,14 +55,14 @@ async function openPort(path: string, answer: (line: string) => string | null = 
 const obeys = (line: string) => JSON.stringify({ return: {}, id: JSON.parse(line).id });
 
 /** A guest whose QEMU does nothing at all, with its ports. */
-async function guestOf(t: Test) {
+async function guestOf(t: Test, answer: (line: string) => string | null = obeys) {
   const dir = mkdtempSync(join(tmpdir(), 'qemu-ports-'));
   writeFileSync(join(dir, 'qemu-system-x86_64'), '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 });
   process.env.PATH = `${dir}:${process.env.PATH}`;
   const [consolePort, control, observer, witness] = await Promise.all(
     ['console', 'control', 'observer', 'witness'].map((name) => openPort(join(dir, name))),
   );
-  const qmp = await openPort(join(dir, 'qmp'), obeys);
+  const qmp = await openPort(join(dir, 'qmp'), answer);
   const guest = new Guest('node1', dir);
   t.teardown(async () => {
     await guest.stop();
@@ -97,6 +97,26 @@ t.test('resets are caught only of a boot that has answered itself', async (t) =>
   t.equal(catches(), 1, 'the firmware that runs now is left alone');
   observer.say(`clock ${await asked(observer.lines.length)} 500000000`);
   t.ok(await comesTrue(() => catches() === 2), 'this boot is up');
+});
+
+t.test('the boot that a reset ends may answer until QEMU has stopped it', async (t) => {
+  const held: string[] = [];
+  const { guest, observer, qmp } = await guestOf(t, (line) => {
+    if (!line.includes('"stop"')) return obeys(line);
+    held.push(obeys(line));
+    return null;
+  });
+  const catches = () => qmp.lines.filter((line) => line.includes('"shutdown"')).length;
+  guest.reset();
+  t.ok(await comesTrue(() => held.length === 1));
+  const asked = observer.lines.length;
+  t.ok(await comesTrue(() => observer.lines.length > asked + 1), 'the lab goes on asking');
+  for (const question of observer.lines.slice(asked)) observer.say(`clock ${question} 1000000000`);
+  await sleep(300);
+  qmp.say(held.join('\n'));
+  t.ok(await comesTrue(() => qmp.lines.some((line) => line.includes('"cont"'))));
+  await sleep(300);
+  t.equal(catches(), 0, 'the firmware that runs now is left alone');
 });
 
 t.test('a guest that cannot do its part says so at once', async (t) => {

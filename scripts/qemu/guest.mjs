@@ -46,6 +46,8 @@ export class Guest extends EventEmitter {
   #sockets = {};
   #asking = null;
   #catchResets = false;
+  /** Whoever answers is the boot that ends, which a reset by the lab lets run on for a moment. */
+  #isBeingReset = false;
   #wordMs = null;
   #startedMs = monotonicMs();
   #qmp = new Qmp((event) => this.#onEvent(event));
@@ -181,13 +183,16 @@ export class Guest extends EventEmitter {
     this.#see({ kind: 'reset', by, atMs, wordMs: this.#wordMs });
     this.#wordMs = null;
     this.#catchResets = false;
-    // Whoever was asked before is gone.
-    this.clock.restart();
+    this.#isBeingReset = true;
     this.#control.abandon(`${this.name} was reset`);
     this.#goOn().catch((error) => this.#note('qemu', error.message));
   }
 
   async #goOn() {
+    await this.#qmp.send('stop');
+    // Whoever was asked before is gone.
+    this.clock.restart();
+    this.#isBeingReset = false;
     await this.#qmp.send('set-action', { reboot: 'reset' });
     await this.#qmp.send('system_reset');
     await this.#qmp.send('cont');
@@ -214,6 +219,7 @@ export class Guest extends EventEmitter {
   }
 
   #observe(line) {
+    if (this.#isBeingReset) return;
     const [, question, bootNs] = /^clock (\d+) (\d+)$/.exec(line) ?? [];
     if (bootNs !== undefined) {
       // A late answer of a boot that is over does not tell that this one is past its firmware.
