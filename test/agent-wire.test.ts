@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { entriesSchema, snapshotSchema } from '../src/agent/log-schema.js';
 import { Decoder, encode } from '../src/agent/wire.js';
@@ -7,6 +6,7 @@ import { apply, type Command, emptyState, limits } from '../src/core/cluster-sta
 import type { Entry, Heartbeat, Message, NewView } from '../src/core/messages.js';
 import type { Rule } from '../src/core/rules.js';
 import { add } from './fixtures/add-resource.js';
+import fc from './seeded-fast-check.js';
 
 const heartbeat: Heartbeat = {
   type: 'heartbeat',

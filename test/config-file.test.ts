@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { HoldfastError } from '../src/core/errors.js';
 import { defaultConfigFile, loadConfig } from '../src/host/config-file.js';
+import fc from './seeded-fast-check.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-config-'));
 t.teardown(() => rmSync(dir, { recursive: true }));

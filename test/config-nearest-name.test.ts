@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { nearestName } from '../src/core/nearest-name.js';
+import fc from './seeded-fast-check.js';
 
 const known = ['fenceBoundMs', 'stateDir', 'socket', 'ip', 'IPaddr', 'IPaddr2'];
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { type Config, parseConfig } from '../src/agent/config.js';
 import { HoldfastError } from '../src/core/errors.js';
+import fc from './seeded-fast-check.js';
 
 const defaults: Config = {
   fenceBoundMs: 60_000,

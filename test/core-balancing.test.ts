@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { findMove, imbalance } from '../src/core/balancing.js';
 import type { PlacementContext } from '../src/core/placement-context.js';
 import { closeness } from '../src/core/topsis.js';
 import { apart, prefer, restrict, type ServiceSketch, type Sketch, together, world } from './placement-world.js';
+import fc from './seeded-fast-check.js';
 
 const margin = 0.1;
 

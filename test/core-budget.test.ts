@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { type BudgetInput, deriveBudget, takeoverMs } from '../src/core/budget.js';
+import fc from './seeded-fast-check.js';
 
 const usual: BudgetInput = {
   fenceBoundMs: 60_000,

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import {
   apply,
@@ -11,6 +10,7 @@ import {
 import { mayRun, type ServiceState, serviceStates } from '../src/core/service-states.js';
 import { add } from './fixtures/add-resource.js';
 import { nodeUp, serviceState } from './fixtures/service-commands.js';
+import fc from './seeded-fast-check.js';
 
 const sids = ['ocf:a', 'ocf:b'];
 

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { Electorate } from '../src/core/electorate.js';
 import { isQuorum, meetsEveryQuorum, quorumValue, quorumVotes, votesOf } from '../src/core/electorate.js';
 import { grant, keepOnly, newGrants, silenceMs } from '../src/core/grants.js';
 import { isHeld, newLease, noteEcho, renew, stamp } from '../src/core/lease.js';
 import { mayDeclareFenced, untilTakeoverMs } from '../src/core/takeover.js';
+import fc from './seeded-fast-check.js';
 
 const electorates = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 7 }).map(
   (votes): Electorate => ({

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { type NodeSelection, selectNode } from '../src/core/placement.js';
 import type { PlacementContext } from '../src/core/placement-context.js';
 import type { Preference } from '../src/core/placement-situation.js';
 import type { Rule } from '../src/core/rules.js';
 import { apart, names, prefer, restrict, type ServiceSketch, together, world } from './placement-world.js';
+import fc from './seeded-fast-check.js';
 
 function select(context: PlacementContext, sid: string, preference: Preference, failed: number[] = []): NodeSelection {
   return selectNode(context, { sid, preference, failedNodeIds: failed });

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { apply, type ClusterState, type Command } from '../src/core/cluster-state.js';
 import { compileRules } from '../src/core/compiled-rules.js';
@@ -10,6 +9,7 @@ import { add } from './fixtures/add-resource.js';
 import { heartbeat } from './fixtures/heartbeat.js';
 import { ManagerWorld } from './fixtures/manager-world.js';
 import { nodeUp } from './fixtures/service-commands.js';
+import fc from './seeded-fast-check.js';
 
 /** What the manager asks for must never be refused: it would ask for the same again and again, and the log would grow. */
 

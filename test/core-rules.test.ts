@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { compileRules } from '../src/core/compiled-rules.js';
 import { distinctNodes } from '../src/core/distinct-nodes.js';
@@ -7,6 +6,7 @@ import { checkRule } from '../src/core/rule-change.js';
 import { togetherSets } from '../src/core/rule-transforms.js';
 import type { Group, Rule, RuleInput } from '../src/core/rules.js';
 import { apart, names, prefer, restrict, together } from './placement-world.js';
+import fc from './seeded-fast-check.js';
 
 function input(rules: Rule[], sids: string[], nodes = 3, groups: Group[] = []): RuleInput {
   const services = sids.map((sid) => ({ sid, group: groups[0]?.name ?? null, failback: true }));

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { HoldfastError } from '../src/core/errors.js';
 import { checkDefinition } from '../src/host/ocf-definition.js';
 import { OcfDriver } from '../src/host/ocf-driver.js';
 import { definition, FakeOcfRoot } from './fake-ocf-agents.js';
+import fc from './seeded-fast-check.js';
 
 const fake = new FakeOcfRoot();
 t.teardown(() => fake.remove());

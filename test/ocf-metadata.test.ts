@@ -1,11 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
-import fc from 'fast-check';
 import t from 'tap';
 import { agentWords } from '../src/host/ocf-agent-words.js';
 import { OcfDriver } from '../src/host/ocf-driver.js';
 import { findAction, parseMetaData, parseTimeMs } from '../src/host/ocf-metadata.js';
 import { parseXml, XmlError } from '../src/host/ocf-xml.js';
 import { plainMetaData } from './fake-ocf-agents.js';
+import fc from './seeded-fast-check.js';
 
 t.test('meta-data are understood', async (t) => {
   const metaData = parseMetaData(plainMetaData);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import {
   type Dump,
@@ -23,6 +22,7 @@ import {
   wellNotes,
   withNotes,
 } from './reset-samples.js';
+import fc from './seeded-fast-check.js';
 
 /** From evidence to verdict: each verdict, each missing piece, and whatever else may stand in the files. */
 
