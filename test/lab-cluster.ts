@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { isAlive } from './live-process.js';
 
 const script = fileURLToPath(new URL('../../scripts/lab', import.meta.url));
 
@@ -55,9 +56,8 @@ export class Lab {
 /** Those of `kind` that processes are in, as the kernel names them. Zombies, which run nothing, do not count. */
 export function namespaces(kind: 'net' | 'mnt' | 'pid' | 'uts'): Map<string, number[]> {
   const found = new Map<string, number[]>();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isAlive(Number(name)))) {
     try {
-      if (/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) continue;
       const name = readlinkSync(`/proc/${pid}/ns/${kind}`);
       found.set(name, [...(found.get(name) ?? []), Number(pid)]);
     } catch {
